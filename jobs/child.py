@@ -1,9 +1,9 @@
 """Starts and watches one child process that touches media, with limits, and ends it in any case.
 
-The child has its own process group, an empty environment and the limits of `jobs.sandbox`. On stop, on a limit
-and on any exception the whole group is killed and reaped: no zombie, no orphan. The kernel's "die with the
-parent" is bound to the thread that starts the child; everything here runs in the calling thread until the child
-has ended, so that thread is always there. Never hand a running child to another thread.
+The child has its own process group, an empty environment and the limits of `jobs.sandbox`. On stop, on a
+limit and on any exception the whole group is killed and reaped: no zombie, no orphan. The kernel's "die with
+the parent" is bound to the thread that starts the child; everything here runs in the calling thread until the
+child has ended, so that thread is always there. Never hand a running child to another thread.
 """
 
 import logging
@@ -186,7 +186,7 @@ def supervise(
     cwd: Path | None,
     progress: ProgressReader | None,
 ) -> Result:
-    """Start `command` in the sandbox and stay with it; see `run_limited`. Takes over the fds of `progress`."""
+    """Start `command` in the sandbox and stay with it; see `run_limited`. Closes the fds of `progress`."""
     launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("sandbox.py"))]
     numbers = {
         "--parent": os.getpid(),

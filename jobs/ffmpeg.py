@@ -50,7 +50,7 @@ def executable() -> str:
     """Path of the ffmpeg program that the imageio-ffmpeg wheel carries."""
     from imageio_ffmpeg import get_ffmpeg_exe
 
-    return get_ffmpeg_exe()
+    return str(get_ffmpeg_exe())
 
 
 def file_url(path: Path) -> str:

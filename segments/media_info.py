@@ -72,7 +72,7 @@ class FrameIndex:
         return float((self.tick(index) - self.zero_pts) * self.time_base)
 
     def snap(self, seconds: float) -> tuple[int, int]:
-        """(index, pts) of the frame that begins nearest to `seconds` of source time; a tie goes to the earlier."""
+        """(index, pts) of the frame that begins nearest to `seconds` of source time; on a tie the earlier."""
         index = self._nearest(self.boundaries[:-1], seconds)
         return index, int(self.pts[index])
 
@@ -163,6 +163,7 @@ class VideoStream:
     color_transfer: str = "unknown"
     color_primaries: str = "unknown"
     color_range: str = "unknown"
+    is_interlaced: bool = False
 
     @property
     def is_hdr(self) -> bool:
