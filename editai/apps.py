@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class EditAIConfig(AppConfig):
+    name = "editai"
+    verbose_name = "EditAI"
+
+    def ready(self) -> None:
+        import editai.celery  # noqa: F401 - makes it the current Celery application of this process

@@ -1,0 +1,65 @@
+"""Reading switches from the environment: a wrong value stops the start with one clear line."""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from profiles.private_files import write_private
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, default).strip()
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    if value.strip().lower() in _TRUE:
+        return True
+    if value.strip().lower() in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}.")
+
+
+def number(name: str, default: int, *, low: int = 0, high: int = 2**63 - 1) -> int:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return default
+    try:
+        parsed = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
+    if not low <= parsed <= high:
+        raise ImproperlyConfigured(f"{name} must be between {low} and {high}, not {parsed}.")
+    return parsed
+
+
+def words(name: str) -> list[str]:
+    """A comma-separated list; empty parts are dropped."""
+    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+def private_dir(path: Path) -> Path:
+    """A folder that only this user may enter (0700), made when missing."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def secret_key(name: str, path: Path, *, may_create: bool) -> str:
+    """The value of switch `name`, else of the private file `path`, made on first use where that is allowed."""
+    if value := text(name):
+        return value
+    if not path.exists():
+        if not may_create:
+            raise ImproperlyConfigured(f"Set {name}: with DATABASE_URL no key is made up.")
+        try:
+            write_private(path, secrets.token_urlsafe(64))
+        except FileExistsError:
+            pass  # another process of the same start was faster: its key counts
+    return path.read_text().strip()

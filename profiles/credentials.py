@@ -1,0 +1,142 @@
+"""Keys of outside services: encrypted at rest, write-only, one of a kind for each profile.
+
+Apps register the kinds that they use (`register_kind`), with a check that asks the service whether the key works.
+Losing the encryption key loses the keys, not the rows: such a credential reads as not `ok` and asks to be entered
+again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.utils import timezone
+
+from profiles import scope
+from profiles.errors import Conflict, Invalid, NotFound
+from profiles.models import Credential, Profile
+from profiles.private_files import write_private
+
+Check = Callable[[str, Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True)
+class CredentialKind:
+    """`settings_fields` are stored in the clear beside the key. `check(secret, settings)` asks the service."""
+
+    name: str
+    label: str
+    check: Check | None = None
+    settings_fields: tuple[str, ...] = field(default=())
+
+
+_kinds: dict[str, CredentialKind] = {}
+
+
+def register_kind(kind: CredentialKind) -> None:
+    _kinds[kind.name] = kind
+
+
+def kind_named(name: str) -> CredentialKind:
+    if name not in _kinds:
+        raise NotFound
+    return _kinds[name]
+
+
+def encryption_keys() -> list[str]:
+    """The Fernet keys, newest first: from the switch, else from the key file; an empty list when there is none."""
+    if settings.ENCRYPTION_KEYS:
+        return list(settings.ENCRYPTION_KEYS)
+    if settings.ENCRYPTION_KEYS_FILE.exists():
+        return settings.ENCRYPTION_KEYS_FILE.read_text().split()
+    return []
+
+
+def ensure_encryption_key() -> None:
+    """Makes the first key file; refuses when keys are missing that rows need."""
+    if encryption_keys():
+        return
+    with scope.all_profiles("rotate encryption keys"):
+        if Credential.objects.exists():
+            raise ImproperlyConfigured(
+                f"The database holds encrypted keys, but {settings.ENCRYPTION_KEYS_FILE.name} and "
+                "EDITAI_ENCRYPTION_KEYS are missing. Bring the key back from your backup; no new one was made."
+            )
+    write_private(settings.ENCRYPTION_KEYS_FILE, Fernet.generate_key().decode() + "\n")
+
+
+def _fernet() -> MultiFernet:
+    keys = encryption_keys()
+    if not keys:
+        raise ImproperlyConfigured("No encryption key: set EDITAI_ENCRYPTION_KEYS or start with ./run once.")
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def credential_set(
+    *, profile: Profile, kind: CredentialKind, secret: str, values: Mapping[str, Any] | None = None
+) -> Credential:
+    """Stores a key, after asking the service when the kind has a check (`checked_at`, `ok`)."""
+    if not secret.isprintable() or not secret.strip():
+        raise Invalid("The key contains characters that no key has.", fields={"api_key": ["Not a key."]})
+    checked = {"checked_at": None, "ok": None}
+    if kind.check is not None:
+        checked = {"ok": kind.check(secret, values or {}), "checked_at": timezone.now()}
+    with transaction.atomic():
+        credential, _ = Credential.objects.update_or_create(
+            profile=profile,
+            kind=kind.name,
+            defaults={
+                "ciphertext": _fernet().encrypt(secret.encode()),
+                "last4": secret[-4:] if len(secret) >= 12 else "",
+                "settings": {name: (values or {}).get(name) for name in kind.settings_fields},
+                **checked,
+            },
+        )
+    return credential
+
+
+def credential_get(*, profile: Profile, kind: CredentialKind) -> Credential | None:
+    return Credential.objects.for_profile(profile).filter(kind=kind.name).first()
+
+
+def credential_delete(*, profile: Profile, kind: CredentialKind) -> None:
+    Credential.objects.for_profile(profile).filter(kind=kind.name).delete()
+
+
+def credential_secret(*, profile: Profile, kind: CredentialKind) -> str:
+    """The key itself, for a call to its service. Conflict when there is none, or when it can't be read any more."""
+    credential = credential_get(profile=profile, kind=kind)
+    if credential is None:
+        raise Conflict(f"No key for {kind.label} is set.", code="credential_missing")
+    secret = _decrypt(credential)
+    if secret is None:
+        raise Conflict(f"The key for {kind.label} can't be read any more: enter it again.", code="credential_lost")
+    return secret
+
+
+def is_readable(credential: Credential) -> bool:
+    return _decrypt(credential) is not None
+
+
+def _decrypt(credential: Credential) -> str | None:
+    try:
+        return _fernet().decrypt(bytes(credential.ciphertext)).decode()
+    except InvalidToken:
+        return None
+
+
+def rotate_encryption() -> tuple[int, int]:
+    """Encrypts every key anew under the newest encryption key. Returns how many were, and how many are lost."""
+    fernet, done, lost = _fernet(), 0, 0
+    with scope.all_profiles("rotate encryption keys"):
+        for credential in Credential.objects.order_by("id").iterator(chunk_size=200):
+            try:
+                rotated = fernet.rotate(bytes(credential.ciphertext))
+            except InvalidToken:
+                lost += 1
+                continue
+            done += Credential.objects.filter(pk=credential.pk).update(ciphertext=rotated)
+    return done, lost

@@ -1,0 +1,72 @@
+"""Domain errors: what services raise and the API turns into `{"error": {code, message, fields?}}`."""
+
+from collections.abc import Mapping, Sequence
+
+FieldErrors = Mapping[str, Sequence[str]]
+
+
+class DomainError(Exception):
+    """An error that a person can act on. `status` is the HTTP status it becomes."""
+
+    status = 400
+    code = "invalid"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        fields: FieldErrors | None = None,
+        status: int | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.status = status or type(self).status
+        self.fields = dict(fields) if fields else None
+        self.retry_after = retry_after  # seconds
+
+
+class Invalid(DomainError):
+    """The input does not make sense."""
+
+
+class Unauthenticated(DomainError):
+    status = 401
+    code = "not_authenticated"
+
+
+class Forbidden(DomainError):
+    status = 403
+    code = "permission_denied"
+
+
+class NotFound(DomainError):
+    """Also for rows of other profiles: one body for all, so that nothing can be learnt from it."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, message: str = "Not found.") -> None:
+        super().__init__(message)
+
+
+class Conflict(DomainError):
+    status = 409
+    code = "conflict"
+
+
+class TooLarge(DomainError):
+    status = 413
+    code = "too_large"
+
+
+class TooMany(DomainError):
+    status = 429
+    code = "too_many"
+
+
+class StorageFull(DomainError):
+    status = 507
+    code = "disk_full"

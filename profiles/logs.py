@@ -1,0 +1,43 @@
+"""What every log line carries: the profile and the request it belongs to, and never a second, forged line."""
+
+import logging
+import re
+from contextvars import ContextVar
+
+from profiles import scope
+
+request_id: ContextVar[str] = ContextVar("editai_request_id", default="")
+
+_SECRETS = re.compile(r"((?:[?&;]|\b)(?:sig|X-Amz-[A-Za-z-]+|token|api_key)=)[^&\s\"']+", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029]")
+
+
+def redact(text: str) -> str:
+    """`text` without the values of signatures and keys in query strings."""
+    return _SECRETS.sub(r"\1[redacted]", text)
+
+
+def one_line(text: str) -> str:
+    """`text` with line breaks and control characters written out."""
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+class ContextFilter(logging.Filter):
+    """Adds `profile`, `profile_tag` (`[Profile <id>] `) and `request_id` to each record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        active = scope.current()
+        profile = str(active.profile_id) if active and active.profile_id else ""
+        record.profile = profile
+        record.profile_tag = f"[Profile {profile}] " if profile else ""
+        record.request_id = request_id.get()
+        record.msg, record.args = one_line(redact(record.getMessage())), None
+        return True
+
+
+class OneLineFormatter(logging.Formatter):
+    """The plain format; a traceback follows on indented lines, so that it cannot pass for a record."""
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - logging's own name
+        text = super().formatException(ei)  # type: ignore[arg-type]
+        return "\n".join(f"    {redact(line)}" for line in text.splitlines())
