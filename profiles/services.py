@@ -68,7 +68,7 @@ def profile_delete(*, user: User, profile: Profile) -> None:
     new one.
     """
     with transaction.atomic():
-        locked = Profile.objects.select_for_update().get(pk=profile.pk)
+        locked = _lock_profile(profile)
         if locked.state == Profile.State.DELETING:
             raise NotFound
         members = list(Membership.objects.select_for_update().filter(profile=locked).order_by("pk"))
@@ -124,8 +124,13 @@ def member_remove(*, profile: Profile, membership: Membership) -> None:
         locked.delete()
 
 
+def _lock_profile(profile: Profile) -> Profile:
+    """`no_key`: does not wait for, nor block, the key checks of rows that point at the profile."""
+    return Profile.objects.select_for_update(no_key=True).get(pk=profile.pk)
+
+
 def _lock_member(profile: Profile, membership: Membership) -> Membership:
-    Profile.objects.select_for_update().get(pk=profile.pk)  # one change of members at a time: owners are counted
+    _lock_profile(profile)  # one change of members at a time: owners are counted
     locked = Membership.objects.select_for_update().filter(profile=profile, pk=membership.pk).first()
     if locked is None:
         raise NotFound

@@ -121,6 +121,7 @@ if EMBEDDED:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": DATA_DIR / "editai.sqlite3",
+            "TEST": {"NAME": DATA_DIR / "test.sqlite3"},  # a file: in memory there is no real concurrency
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 30,

@@ -1,0 +1,94 @@
+"""People and brands that every test may meet: an owner with her brand, her team, and a stranger with his."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from profiles import scope
+from profiles.models import Ceiling, Membership, Profile, Role, User
+from profiles.tokens import token_create
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Person:
+    """A user, the brand that is their default, and an API client that calls as them."""
+
+    user: User
+    profile: Profile
+    client: APIClient
+    token: str
+
+
+def make_person(name: str, **token_options: Any) -> Person:
+    user = User(username=name)
+    user.set_password(PASSWORD)
+    user.save()
+    return person_of(user, **token_options)
+
+
+def person_of(user: User, **token_options: Any) -> Person:
+    _, secret = token_create(user=user, name="test", **token_options)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    return Person(user, user.default_profile, client, secret)
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """Throttle counters and the like never leak from one test into the next."""
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def owner(db: None) -> Person:
+    return make_person("olga")
+
+
+@pytest.fixture
+def stranger(db: None) -> Person:
+    """Owns a brand, and has nothing to do with Olga's."""
+    return make_person("stan")
+
+
+@pytest.fixture
+def member(owner: Person) -> Callable[..., Person]:
+    """`member("viewer")`: another person with that role in the owner's brand, which is their default."""
+
+    def make(role: str, **token_options: Any) -> Person:
+        user = make_person(f"{role}-{User.objects.count()}").user
+        Membership.objects.create(user=user, profile=owner.profile, role=role)
+        User.objects.filter(pk=user.pk).update(default_profile=owner.profile)
+        user.refresh_from_db()
+        return person_of(user, **token_options)
+
+    return make
+
+
+@pytest.fixture
+def viewer(member: Callable[..., Person]) -> Person:
+    return member(Role.VIEWER)
+
+
+@pytest.fixture
+def reader(owner: Person) -> APIClient:
+    """The owner, through a token that may only read."""
+    return person_of(owner.user, ceiling=Ceiling.READ).client
+
+
+@pytest.fixture
+def in_scope(owner: Person) -> Iterator[Profile]:
+    """Runs the test inside the scope of the owner's brand."""
+    with scope.activate(owner.profile.pk):
+        yield owner.profile
+
+
+def pytest_configure() -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # hundreds of users a run

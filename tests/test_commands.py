@@ -1,0 +1,401 @@
+"""./run as a person types it: in a fresh copy of the project, in a folder with a space in its name."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scripts.bootstrap import STAMP, stamp
+
+ROOT = Path(__file__).resolve().parent.parent
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv*", "var", "node_modules", "__pycache__", ".*_cache", "*.sqlite3*", "*.egg-info"
+)
+NOT_INHERITED = ("EDITAI_", "AWS_", "DJANGO_", "DATABASE_URL", "REDIS_URL")
+
+
+def fake_python(folder: Path, name: str, version: str, *, venv: bool = True) -> None:
+    """A program that answers what ./run asks a Python before it trusts it."""
+    new_enough = tuple(int(part) for part in version.split(".")) >= (3, 11)
+    file = folder / name
+    file.write_text(
+        f"""#!/bin/sh
+case "$2" in
+    *ensurepip*) exit {0 if venv else 1} ;;
+    *'< (3, 11)'*) exit {0 if new_enough else 1} ;;
+    *) echo {version} ;;
+esac
+"""
+    )
+    file.chmod(0o755)
+
+
+class Project:
+    """A copy of the project and the processes that run from it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data = root / "var"
+        self.port = free_port()
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(NOT_INHERITED)}
+        self.environment |= {"EDITAI_PORT": str(self.port), "EDITAI_MEDIA_SLOTS": "1", "EDITAI_WEB_WORKERS": "1"}
+
+    def give_environment(self) -> None:
+        """What the installation would make, but with the packages of the environment that runs this test."""
+        venv = self.root / ".venv"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+        site = next(venv.glob("lib/python3*/site-packages"))
+        (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        (venv / STAMP).write_text(stamp(venv, self.root / "requirements.txt"))
+
+    def run(self, *arguments: str, **switches: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/bash", str(self.root / "run"), *arguments],
+            env={**self.environment, **switches},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+
+    def refused(self, *arguments: str, **switches: str) -> str:
+        """What ./run says when it refuses: one line."""
+        done = self.run(*arguments, **switches)
+        assert done.returncode == 1, done
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        return done.stderr.strip()
+
+    @contextlib.contextmanager
+    def served(self, seconds: float = 60) -> Iterator["subprocess.Popen[bytes]"]:
+        """./run, until it is healthy; whatever is left at the end is killed."""
+        with (self.root / "log").open("ab") as log:
+            process = subprocess.Popen([str(self.root / "run")], env=self.environment, cwd="/", stdout=log, stderr=log)
+        try:
+            until(self.is_healthy, seconds, self.log)
+            yield process
+        finally:
+            for left in self.processes():
+                left.kill()
+            process.wait()
+
+    def log(self) -> str:
+        return (self.root / "log").read_text()
+
+    def get(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def is_healthy(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.get("/api/v1/health/") == 200
+        return False
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything alive that was started from here: they all carry the data folder in their environment."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("EDITAI_DATA_DIR") == str(self.data) and process.pid != os.getpid():
+                    found.append(process)
+        return found
+
+    def process(self, *words: str) -> psutil.Process:
+        """The first process with `words` in its command line: the parent of those that share it."""
+        alike = [p for p in self.processes() if all(word in " ".join(p.cmdline()) for word in words)]
+        pids = {process.pid for process in alike}
+        return next(process for process in alike if process.ppid() not in pids)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], object], seconds: float = 20, why: Callable[[], str] = str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain; {why()}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Project:
+    """A fresh copy, nothing installed."""
+    root = tmp_path / "a fresh clone"
+    shutil.copytree(ROOT, root, ignore=NOT_COPIED)
+    return Project(root)
+
+
+@pytest.fixture
+def project(bare: Project) -> Project:
+    """A fresh copy with its packages installed, never started."""
+    bare.give_environment()
+    return bare
+
+
+# --- before anything is installed ------------------------------------------------------------------------
+
+
+def test_help_and_unknown_commands_install_nothing(bare):
+    assert "./run demo [VIDEO]" in bare.run("--help").stdout
+    assert "see ./run --help" in bare.refused("serve")
+    assert not (bare.root / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("pythons", "says"),
+    [
+        ([], "EditAI needs Python 3.11 or newer: type 'sudo apt install python3 python3-venv'"),
+        ([("python3", "3.9", True)], "EditAI needs Python 3.11 or newer (found only 3.9)"),
+        ([("python3", "3.12", False)], "type 'sudo apt install python3.12-venv'"),
+        ([("python3.13", "3.13", False), ("python3", "3.10", True)], "type 'sudo apt install python3.13-venv'"),
+    ],
+)
+def test_missing_python_is_one_line(bare, tmp_path, pythons, says):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, version, venv in pythons:
+        fake_python(programs, name, version, venv=venv)
+    assert says in bare.refused(PATH=str(programs))
+    assert not (bare.root / ".venv").exists()
+
+
+def test_newest_usable_python_is_taken(bare, tmp_path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    fake_python(programs, "python3.14", "3.14", venv=False)
+    (programs / "python3.13").write_text("#!/bin/sh\nexit 127\n")  # what a version manager leaves
+    (programs / "python3.13").chmod(0o755)
+    fake_python(programs, "python3.12", "3.12")
+    fake_python(programs, "python3", "3.11")
+    script = f"source '{bare.root}/scripts/bootstrap.sh'; find_python"
+    done = subprocess.run(
+        ["/bin/bash", "-c", script], env={"PATH": str(programs)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "python3.12\n"
+
+
+# --- the installation --------------------------------------------------------------------------------------
+
+
+class Installer:
+    """The shared bootstrap on an environment of its own, with requirements that ask for nothing."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.venv = project.root / "venv"
+        self.requirements = project.root / "few.txt"
+        self.requirements.write_text("# nothing yet\n")
+
+    def __call__(self) -> subprocess.CompletedProcess[str]:
+        root = self.project.root
+        return subprocess.run(
+            [
+                "/bin/bash",
+                "-c",
+                'set -eu; root=$1; source "$root/scripts/bootstrap.sh"; bootstrap venv few.txt',
+                "-",
+                root,
+            ],
+            env={**self.project.environment, "EDITAI_PYTHON": sys.executable, "PIP_NO_INDEX": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    @property
+    def made(self) -> int:
+        """Changes when the environment is made anew."""
+        return (self.venv / "pyvenv.cfg").stat().st_mtime_ns
+
+
+@pytest.fixture
+def install(bare: Project) -> Installer:
+    return Installer(bare)
+
+
+def test_installs_once_and_again_only_for_other_pins(install):
+    first = install()
+    assert first.returncode == 0, first.stderr
+    assert "Installing what few.txt names" in first.stderr
+    made = install.made
+    again = install()
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    assert install.made == made
+    install.requirements.write_text("# other pins\n")
+    assert install().returncode == 0
+    assert install.made != made
+
+
+def test_interrupted_installation_is_repeated(install):
+    assert install().returncode == 0
+    made = install.made
+    (install.venv / STAMP).unlink()  # written last: what an interrupted one lacks
+    assert "Installing" in install().stderr
+    assert install.made != made
+
+
+def test_failed_installation_is_one_line_of_ours_and_tried_again(install):
+    install.requirements.write_text("no-such-package==1.0 --hash=sha256:" + "0" * 64 + "\n")
+    for _ in range(2):
+        failed = install()
+        assert failed.returncode == 1
+        assert failed.stderr.splitlines()[-1].startswith("pip could not install the packages")
+
+
+def test_unpinned_requirement_is_refused(install):
+    install.requirements.write_text("django\n")
+    assert install().returncode == 1
+
+
+def test_environment_of_a_running_server_is_not_replaced(install):
+    assert install().returncode == 0
+    made = install.made
+    install.requirements.write_text("# other pins\n")
+    held = os.open(install.venv, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        refused = install()
+    finally:
+        os.close(held)
+    assert refused.returncode == 1
+    assert refused.stderr == "EditAI is running from venv and other packages are to be installed: stop it first.\n"
+    assert install.made == made
+
+
+def test_pins_of_run_and_test_agree():
+    def pins(name: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        pin = ""
+        for line in (ROOT / name).read_text().splitlines():
+            if line and not line.startswith((" ", "#")):
+                pin = line.rstrip(" \\")
+                found[pin] = []
+            elif "--hash=" in line:
+                found[pin].append(line.strip(" \\"))
+        return found
+
+    lean, full = pins("requirements.txt"), pins("requirements-dev.txt")
+    names = {pin.split("==")[0] for pin in lean}
+    assert len(lean) > 30
+    assert all(lean.values()), "a pin without hashes"
+    shared = {pin: hashes for pin, hashes in full.items() if pin.split("==")[0] in names}
+    assert {pin.split(" ")[0]: hashes for pin, hashes in shared.items()} == {
+        pin.split(" ")[0]: hashes for pin, hashes in lean.items()
+    }
+
+
+# --- what stops a start --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "80 80"])
+def test_port_that_is_none(project, port):
+    assert project.refused(EDITAI_PORT=port).startswith("EDITAI_PORT must be a number from 1 to 65535")
+
+
+def test_busy_port(project):
+    with socket.create_server(("127.0.0.1", project.port)):
+        said = project.refused()
+    assert said.startswith(f"Port {project.port} is in use already: choose another one, as in EDITAI_PORT=")
+    assert not list(project.data.glob("*.sqlite3"))  # before anything was made
+
+
+def test_address_of_another_machine(project):
+    assert "EDITAI_BIND" in project.refused(EDITAI_BIND="192.0.2.1")
+
+
+def test_data_folder_that_cannot_be(project):
+    (project.root / "file").touch()
+    assert "EDITAI_DATA_DIR names another one" in project.refused(EDITAI_DATA_DIR=str(project.root / "file" / "data"))
+
+
+def test_no_room(project):
+    starter = project.root / "scripts" / "start.py"
+    starter.write_text(starter.read_text().replace("NEEDED_BYTES = 256 * 2**20", "NEEDED_BYTES = 2**60"))
+    assert "Not enough room in" in project.refused()
+
+
+def test_demo_of_a_missing_file(project):
+    assert project.refused("demo", "no such.mp4") == "There is no file /no such.mp4."
+
+
+def test_wrong_switch_is_one_line(project):
+    assert "EDITAI_PUBLIC_URL" in project.refused(EDITAI_PUBLIC_URL="nonsense")
+
+
+# --- serving -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.embedded
+def test_manage_prints_only_what_the_command_prints(project):
+    done = project.run("manage", "create_user", "rosa", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout).keys() == {"username", "password", "token", "profile_id"}
+    assert json.loads((project.data / "first-login.json").read_text())["username"] == "admin"
+    assert project.data.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.embedded
+def test_start_stop_and_start_again(project):
+    with project.served() as running:
+        login = (project.data / "first-login.json").read_text()
+        project.get("/api/v1/health/?sig=opensesame")
+        until(lambda: "sig=[redacted]" in project.log())
+        assert "opensesame" not in project.log()
+        said = project.refused(EDITAI_PORT=str(free_port()))
+        assert said.startswith(f"EditAI is running already on {project.data} (process {running.pid})")
+        names = ("web", "media", "default", "beat")
+        until(lambda: all(f"{name:<7} | " in project.log() for name in names), why=project.log)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 0
+        assert project.processes() == []
+    started = time.monotonic()
+    with project.served(10):
+        assert time.monotonic() - started < 10
+        assert (project.data / "first-login.json").read_text() == login
+
+
+@pytest.mark.embedded
+def test_whatever_is_killed_comes_back_and_nothing_is_left(project):
+    with project.served() as running:
+        for words in (("gunicorn",), ("celery", "media"), ("celery", "default,publish"), ("celery", "beat")):
+            until(lambda w=words: next((p for p in project.processes() if w[-1] in " ".join(p.cmdline())), None))
+            victim = project.process(*words)
+            family = [victim, *victim.children(recursive=True)]
+            victim.kill()
+            until(lambda w=words, f=family: any(p.is_running() for p in f) is False, why=project.log)
+            until(lambda w=words: _is_there(project, w), why=project.log)
+        until(project.is_healthy, 30, project.log)
+        running.kill()
+        until(lambda: project.processes() == [], why=project.log)
+
+
+def _is_there(project: Project, words: tuple[str, ...]) -> bool:
+    try:
+        project.process(*words)
+    except (StopIteration, psutil.Error):
+        return False
+    return True
