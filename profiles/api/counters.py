@@ -2,7 +2,8 @@
 
 With Redis they are its own atomic counters. Without, they live in one file of fixed size beside the cache, because
 Django's file cache counts neither atomically nor cheaply: 65,536 slots of 16 bytes, each bucket of eight locked while
-it is changed. A full bucket gives up its smallest counter, so a flood of new keys cannot push out a busy one.
+it is changed. A full bucket gives up its smallest counter, so a flood of new keys cannot push out a busy one. The
+file's name is that of a cache entry, so that clearing the cache clears the counters too.
 """
 
 import fcntl
@@ -37,6 +38,13 @@ class FileCounters:
             os.ftruncate(self._file, _BUCKETS * _BUCKET_BYTES)
         self._threads = threading.Lock()  # file locks hold between processes only
 
+    def is_gone(self) -> bool:
+        """Whether somebody deleted the file."""
+        return os.fstat(self._file).st_nlink == 0
+
+    def __del__(self) -> None:
+        os.close(self._file)
+
     def change(self, key: str, seconds: int, by: int) -> int:
         """Adds `by` (never below 0) to the counter of this window; returns what it says now."""
         digest = hashlib.blake2b(f"{key}:{seconds}".encode(), digest_size=12).digest()
@@ -63,12 +71,19 @@ class FileCounters:
 
 
 @lru_cache(maxsize=4)
-def _file_counters(folder: str, process: int) -> FileCounters:
-    return FileCounters(Path(folder) / "counters")
+def _file_counters(path: str, process: int) -> FileCounters:
+    return FileCounters(Path(path))
 
 
 def _in_file(key: str, seconds: int, by: int) -> int:
-    return _file_counters(str(settings.DATA_DIR / "counters"), os.getpid()).change(key, seconds, by)
+    location = settings.CACHES["default"].get("LOCATION", "")
+    folder = settings.DATA_DIR / "cache" if settings.REDIS_URL else Path(location)
+    path = str(folder / "throttles.djcache")
+    counters = _file_counters(path, os.getpid())
+    if counters.is_gone():
+        _file_counters.cache_clear()
+        counters = _file_counters(path, os.getpid())
+    return counters.change(key, seconds, by)
 
 
 def _in_redis(key: str, seconds: int, by: int) -> int:

@@ -1,28 +1,28 @@
-"""The form behind every login page, the admin's included: throttled like the API's `auth/token/`."""
+"""The one place that looks at passwords: the API's `auth/token/`, the login page and the admin all come here."""
 
 from typing import Any
 
-from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.backends import ModelBackend
+from django.http import HttpRequest
 
-from profiles.api.throttles import LoginThrottle
-
-
-class ThrottledAuthenticationForm(AuthenticationForm):
-    """Raises TooMany (429) out of `is_valid` after too many wrong passwords."""
-
-    def clean(self) -> dict[str, Any]:
-        if self.request is None or not self.cleaned_data.get("username"):
-            return super().clean()
-        with LoginThrottle(self.request, self.cleaned_data["username"]) as attempt:
-            cleaned = super().clean()
-            attempt.succeeded = True
-        return cleaned
+from profiles.api.throttles import LoginAttempt
+from profiles.models import User
 
 
-class ThrottledAdminAuthenticationForm(ThrottledAuthenticationForm, AdminAuthenticationForm):
-    """The same for the admin, which lets staff in only."""
+class ThrottledBackend(ModelBackend):
+    """Raises TooMany (429) out of `authenticate` after too many wrong passwords. An unknown name costs the same work
+    as a wrong password (ModelBackend sees to that)."""
 
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
-        AdminAuthenticationForm.confirm_login_allowed(self, user)  # type: ignore[arg-type]
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
+        if request is None or username is None:
+            return self._checked(request, username, password, **kwargs)
+        with LoginAttempt(request, username) as attempt:
+            user = self._checked(request, username, password, **kwargs)
+            attempt.succeeded = user is not None
+        return user
+
+    def _checked(self, request: Any, username: str | None, password: str | None, **kwargs: Any) -> User | None:
+        user = super().authenticate(request, username=username, password=password, **kwargs)
+        return user if isinstance(user, User) else None

@@ -93,10 +93,11 @@ class _Strict:
 
     def get_fields(self) -> dict[str, Any]:
         fields: dict[str, Any] = super().get_fields()  # type: ignore[misc]
+        model = getattr(getattr(self, "Meta", None), "model", ProfileOwned)
         for name, field in fields.items():
             if field.read_only:
                 continue
-            if (field.source or name) in {"profile", "profile_id"}:
+            if issubclass(model, ProfileOwned) and (field.source or name) in {"profile", "profile_id"}:
                 raise ImproperlyConfigured(f"{type(self).__name__}.{name}: a profile is never written from outside.")
             _tighten(field)
         return fields

@@ -114,13 +114,13 @@ class AnonymousThrottle(_Throttle):
         return client_ip(request._request)
 
 
-class LoginThrottle:
+class LoginAttempt:
     """Wrong passwords: 10 for a name from one address, 50 from one address, in 15 minutes. The name itself is never
     locked, so nobody can shut others out. Each attempt counts before the password is looked at, and is taken back
     when it was right: a thousand attempts at once gain nothing.
 
-        with LoginThrottle(request, name) as attempt:
-            user = authenticate(...)
+        with LoginAttempt(request, name) as attempt:
+            user = ...
             attempt.succeeded = user is not None
     """
 
@@ -133,14 +133,13 @@ class LoginThrottle:
         }
         self.succeeded = False
 
-    def __enter__(self) -> "LoginThrottle":
+    def __enter__(self) -> "LoginAttempt":
         """TooMany (429, with the seconds to wait) when there were too many before this one."""
         over = [counters.hit(key, LOGIN_WINDOW) > limit for key, limit in self._limits.items()]
         if any(over):
             wait = counters.seconds_left(LOGIN_WINDOW)
-            minutes = -(-wait // 60)
             raise TooMany(
-                f"Too many wrong logins from here. Try again in {minutes} min.",
+                f"Too many wrong logins from here. Try again in {-(-wait // 60)} min.",
                 code="too_many_logins",
                 retry_after=wait,
             )
@@ -150,3 +149,19 @@ class LoginThrottle:
         if self.succeeded:
             for key in self._limits:
                 counters.forgive(key, LOGIN_WINDOW)
+
+
+class LoginThrottle(BaseThrottle):
+    """For views that look at a secret by themselves (an old password, an invitation): so many calls, right or wrong,
+    per person and address. A view without authentication is a login, whose backend counts (`profiles.api.login`)."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        if not view.authentication_classes:
+            return True
+        who = request.user.pk if request.user and request.user.is_authenticated else "-"
+        key = f"secret:{client_ip(request._request)}:{who}"
+        limit = LOGINS_PER_ADDRESS if who == "-" else LOGINS_PER_NAME
+        return counters.hit(key, LOGIN_WINDOW) <= limit
+
+    def wait(self) -> float:
+        return float(counters.seconds_left(LOGIN_WINDOW))
