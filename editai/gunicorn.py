@@ -7,6 +7,7 @@ the profile of every request and never shows what would open a signed link.
 import ctypes
 import json
 import os
+import re
 import signal
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,9 @@ from urllib.parse import unquote
 from gunicorn.glogging import Logger
 
 PR_SET_PDEATHSIG = 1
-_SECRET_PARAMETERS = {"sig", "signature", "token", "awsaccesskeyid"}
+_SECRET_NAMES = r"(sig|signature|token|api_key|awsaccesskeyid|x-amz-[a-z-]+)"
+_SECRET_NAME = re.compile(_SECRET_NAMES, re.IGNORECASE)
+_SECRET_WITHIN = re.compile(rf"[?&]{_SECRET_NAMES}=", re.IGNORECASE)  # a link as the value: ?next=/media/1/?sig=…
 
 
 def _address() -> str:
@@ -43,9 +46,8 @@ def redacted_query(query: str) -> str:
     """`query` (without its `?`) with the values of the secret parameters blanked."""
     parts = []
     for part in query.split("&"):
-        name, equals, _ = part.partition("=")
-        plain = unquote(name).strip().lower()
-        secret = plain in _SECRET_PARAMETERS or plain.startswith("x-amz-")
+        name, equals, value = part.partition("=")
+        secret = _SECRET_NAME.fullmatch(unquote(name).strip()) or _SECRET_WITHIN.search(unquote(value))
         parts.append(f"{name}=[redacted]" if equals and secret else part)
     return "&".join(parts)
 

@@ -71,7 +71,7 @@ def install(venv: Path, requirements: Path) -> None:
         made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], stdout=sys.stderr, check=False)
         if made.returncode != 0:
             sys.exit(f"Python's venv could not make {venv} (its words are above).")
-        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", "--require-hashes"]
+        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "-qq", "--no-input", "--require-hashes"]
         done = subprocess.run(
             [*pip, "--disable-pip-version-check", "--requirement", str(requirements)], stdout=sys.stderr, check=False
         )

@@ -8,8 +8,9 @@ fail() {
 
 # Prints the first Python that is new enough and can make virtual environments; else ends with one line that says why.
 find_python() {
-    local name version="" old="" bare=""
-    for name in ${EDITAI_PYTHON:-python3.14 python3.13 python3.12 python3.11 python3 python}; do
+    local name version="" old="" bare="" names=(python3.14 python3.13 python3.12 python3.11 python3 python)
+    [ -z "${EDITAI_PYTHON-}" ] || names=("$EDITAI_PYTHON")
+    for name in "${names[@]}"; do
         # a name may be there and yet not run (version managers leave such), so what it answers counts
         version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
         if ! "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
