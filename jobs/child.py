@@ -92,7 +92,7 @@ class FfmpegError(Exception):
         super().__init__(f"{code}: {self.message}")
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: should_stop said so
+class Stopped(Exception):
     """The caller asked to stop; the process group is dead. `usage` is what was spent."""
 
     def __init__(self, usage: Usage | None = None) -> None:
@@ -200,7 +200,7 @@ def supervise(
     logger.debug("start %s", command)
     own_ends = [progress.writer] if progress else []
     try:
-        process = subprocess.Popen(  # noqa: S603 - argument list, no shell, empty environment
+        process = subprocess.Popen(
             [*launcher, "--", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if on_stdout else subprocess.DEVNULL,

@@ -72,7 +72,7 @@ def main(argv: list[str]) -> None:
     set_limit(resource.RLIMIT_FSIZE, numbers["file-size"], numbers["file-size"])
     set_limit(resource.RLIMIT_NOFILE, numbers["open-files"], numbers["open-files"])
     set_limit(resource.RLIMIT_AS, numbers["address-space"], numbers["address-space"])
-    os.execve(command[0], command, {})  # noqa: S606 - no shell on purpose
+    os.execve(command[0], command, {})
 
 
 if __name__ == "__main__":

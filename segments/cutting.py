@@ -1,7 +1,8 @@
 """Exact cuts: which frames and samples of a source a span is, as ffmpeg arguments, and a file made of them.
 
-Everything works on the source's own clock: `-copyts` keeps the ticks that the frame index holds, so a frame is
-named by its integer tick and no rounding of `-ss` can move a cut. The seek only has to land early enough.
+Everything works on the source's own clock: `-copyts` keeps the ticks that the frame index holds, so a frame
+is named by its integer tick and no rounding of `-ss` can move a cut. The seek only has to land early
+enough.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,14 @@ from segments.media_info import MediaInfo
 from segments.probe import MediaError, probe
 
 SAMPLE_RATE = 48_000
-# Sound decoders need some packets before the wanted sample (Opus asks for 80 ms), some seeks go by decoding time.
-PREROLL_SECONDS = 0.25
+# Sound decoders need some packets before the wanted sample (Opus asks for 80 ms), some seeks go by decoding
+# time.
+PREROLL_SECONDS = 0.4
+# Right after a seek the times of sound can be off (laced Vorbis: 10 ms), so this much of it is thrown away.
+SETTLING_SECONDS = 0.2
+# aresample starts at first_pts by adding silence exactly or by dropping sound inexactly, and leaves less
+# than 1 ms alone: so it is told to start this much too early, where it always adds.
+LEAD_SAMPLES = 2400
 # Transport streams are entered anywhere, not at keyframes.
 TS_PREROLL_SECONDS = 1.5
 HDR_TO_SDR = (
@@ -64,15 +71,28 @@ def audio_window(info: MediaInfo, first: int, end: int) -> str:
     The length is that of the frames to the sample (20 µs), the first sample belongs to the first frame.
     """
     frames = info.frames
-    begin = _samples(info, round(seek_seconds(info, first) / frames.time_base) + frames.zero_pts)
-    start, stop = _samples(info, frames.tick(first)), _samples(info, frames.tick(end))
-    # first_pts pads sound that begins late, async keeps gaps
-    chain = f"aresample={SAMPLE_RATE}:async=1:first_pts={min(begin, start)}"
-    chain += ",aformat=sample_fmts=fltp:channel_layouts=stereo,apad"
-    return f"{chain},atrim=start_pts={start}:end_pts={stop},asetpts=PTS-({start})"
+    begin = seek_seconds(info, first)
+    chain = ""
+    if begin > 0:
+        begin += SETTLING_SECONDS
+        chain = f"atrim=start={begin + float(frames.zero_pts * frames.time_base):.6f},"
+    start, stop = samples(info, frames.tick(first)), samples(info, frames.tick(end))
+    return f"{chain}{steady_sound(info, begin)},apad,atrim=start_pts={start}:end_pts={stop},asetpts=PTS-({start})"
 
 
-def _samples(info: MediaInfo, tick: int) -> int:
+def steady_sound(info: MediaInfo, begin: float = 0.0) -> str:
+    """Filters to 48 kHz stereo without holes, beginning shortly before source time `begin`.
+
+    Sound that begins later is preceded by silence; sound before `begin` must have been cut away.
+    """
+    first = samples(info, info.frames.zero_pts) + round(begin * SAMPLE_RATE) - LEAD_SAMPLES
+    # first_pts counts in samples of the input's rate: so the rate changes in a filter before
+    steady = f"aresample={SAMPLE_RATE},aresample=async=1:first_pts={first}"
+    return f"{steady},aformat=sample_fmts=fltp:channel_layouts=stereo"
+
+
+def samples(info: MediaInfo, tick: int) -> int:
+    """A tick of the source's pictures as a number of samples at SAMPLE_RATE."""
     return round(Fraction(tick) * info.frames.time_base * SAMPLE_RATE)
 
 
@@ -107,10 +127,11 @@ def cut(
 ) -> Cut:
     """Write frames [first, end) of `source` and their sound to `out`, an MP4 that browsers play.
 
-    H.264 4:2:0 (crf 18) with the frame times of the source, square pixels, upright; AAC stereo when the source
-    has sound, within 1 ms of the frames. The result is probed; should frames be missing (a seek that landed too
-    late), it is cut again from the beginning of the source. `run` is `ffmpeg.run` or a job's runner with the
-    same keywords. Raises ValueError for an empty span, ffmpeg.FfmpegError, ffmpeg.Stopped, MediaError.
+    H.264 4:2:0 (crf 18) with the frame times of the source, square pixels, upright; AAC stereo when the
+    source has sound, within 1 ms of the frames. The result is probed; should frames be missing (a seek that
+    landed too late), it is cut again from the beginning of the source. `run` is `ffmpeg.run` or a job's
+    runner with the same keywords. Raises ValueError for an empty span, ffmpeg.FfmpegError, ffmpeg.Stopped,
+    MediaError.
     """
     if not 0 <= first < end <= len(info.frames):
         raise ValueError("expected 0 <= first < end <= number of frames")

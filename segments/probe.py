@@ -1,12 +1,12 @@
 """What is in an uploaded file? The answer comes from a child process that may die without harm.
 
-Order of defence: size and first bytes here, then PyAV in `jobs.sandbox` with a forced demuxer (playlists are never
-even tried), then plausibility of what it said. A file is accepted when its first picture decodes and the times
-of all its frames are known.
+Order of defence: size and first bytes here, then PyAV in `jobs.sandbox` with a forced demuxer (playlists
+are never even tried), then plausibility of what it said. A file is accepted when its first picture decodes
+and the times of all its frames are known.
 
-Cut-off files: an MP4, MOV, WebM, MKV or AVI whose own structure speaks of more bytes than there are is refused
-as `truncated`. Fragmented MP4, live WebM and transport streams promise no length and are made to survive a sudden
-end: they are accepted with what can be read.
+Cut-off files: an MP4, MOV, WebM, MKV or AVI whose own structure speaks of more bytes than there are is
+refused as `truncated`. Fragmented MP4, live WebM and transport streams promise no length and are made to
+survive a sudden end: they are accepted with what can be read.
 """
 
 import json
@@ -163,7 +163,8 @@ def _count_by_decoding(
 ) -> FrameIndex:
     """Times of the frames as ffmpeg itself shows them, by decoding everything.
 
-    For the rare files whose packets do not tell: AVI with B-frames, one packet per field, pictures without times.
+    For the rare files whose packets do not tell: AVI with B-frames, one packet per field, pictures without
+    times.
     """
     lines = bytearray()
 

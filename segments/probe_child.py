@@ -2,10 +2,11 @@
 
     python -I segments/probe_child.py FORMAT /absolute/path
 
-Standard output: one line of JSON, then (when the line has no "error") the frame times as int64 and one byte per
-frame, 1 for keyframes, both in this machine's byte order and in the order of the packets. The frames are found
-by demuxing; only the first pictures are decoded, to prove that the stream can be decoded and that its packets
-and its pictures are the same in number and time. Everything read from the file is hostile: every count has a cap.
+Standard output: one line of JSON, then (when the line has no "error") the frame times as int64 and one byte
+per frame, 1 for keyframes, both in this machine's byte order and in the order of the packets. The frames
+are found by demuxing; only the first pictures are decoded, to prove that the stream can be decoded and that
+its packets and its pictures are the same in number and time. Everything read from the file is hostile:
+every count has a cap.
 """
 
 import json
@@ -26,7 +27,8 @@ MAX_SIDE = 16_384
 MAX_PIXELS = 40_000_000
 MAX_TEXT = 64
 DECODED_PACKETS = 48
-# Streams that begin between keyframes have packets without pictures; this many are looked through for the first.
+# Streams that begin between keyframes have packets without pictures; this many are looked through for the
+# first.
 PACKETS_TO_FIRST_PICTURE = 1500
 OPTIONS = {
     "protocol_whitelist": "file,pipe",
@@ -46,7 +48,7 @@ PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020", 12: "smpte43
 RANGES = {1: "tv", 2: "pc"}
 
 
-class Refused(Exception):  # noqa: N818 - a finding, not a fault
+class Refused(Exception):
     """The file is not accepted; the argument is the code."""
 
 
@@ -69,9 +71,7 @@ def promised_end(path: str, family: str) -> int:
         return matroska_end(head)
     if family == "avi" and len(head) >= 8:
         length = struct.unpack_from("<I", head, 4)[0]
-        return (
-            0 if length >= 0xFFFF0000 else int(length)
-        )  # without the 8 bytes before it: some writers count so
+        return 0 if length >= 0xFFFF0000 else int(length)  # without the 8 bytes before it: some writers count so
     return 0
 
 

@@ -1,7 +1,7 @@
 """Which family of container a file claims to be, by its first bytes.
 
-Only containers that hold their media themselves have a name here. Playlists, XML, SVG, subtitles and any other
-text have none: they are refused before a demuxer sees them.
+Only containers that hold their media themselves have a name here. Playlists, XML, SVG, subtitles and any
+other text have none: they are refused before a demuxer sees them.
 """
 
 SNIFF_BYTES = 4096

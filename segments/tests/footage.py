@@ -1,9 +1,9 @@
 """Small footage for tests, made when needed. Every picture carries its frame number, so exactness can be proven.
 
-The number is drawn as twelve upright bars, bit 0 on the left, in Gray code (neighbours differ in one bar, so a
-blended picture is off by one at most). `read_numbers` reads it back from any file, after ffmpeg's autorotate.
-The sound is seeded noise (its shift against another copy can be measured to the sample, `sound_shift`) or a tone
-with clicks on every half second.
+The number is drawn as twelve upright bars, bit 0 on the left, in Gray code (neighbours differ in one bar,
+so a blended picture is off by one at most). `read_numbers` reads it back from any file, after ffmpeg's
+autorotate. The sound is seeded noise (its shift against another copy can be measured to the sample,
+`sound_shift`) or a tone with clicks on every half second.
 """
 
 from collections.abc import Sequence
@@ -49,9 +49,10 @@ def make_clip(
 ) -> Path:
     """Write a clip whose pictures are numbered from 0; returns `path`, whose suffix chooses the container.
 
-    `size`: as displayed after rotation (before `sar` stretches the width); `rotation`: degrees clockwise that a
-    player has to turn it; `vfr`: two of seven frames are left out, their numbers too; `sound_delay`: seconds
-    by which the sound starts later than the pictures; `extra`: more output options. x264 and x265 are fast.
+    `size`: as displayed after rotation (before `sar` stretches the width); `rotation`: degrees clockwise
+    that a player has to turn it; `vfr`: two of seven frames are left out, their numbers too; `sound_delay`:
+    seconds by which the sound starts later than the pictures; `extra`: more output options. x264 and x265
+    are fast.
     """
     width, height = size
     picture = [f"color=s={BITS}x2:r={fps}:d={seconds}", "format=gray", f"geq=lum='{_NUMBER}'"]
@@ -66,11 +67,7 @@ def make_clip(
         noise = SOUNDS[sound].format(rate=SAMPLE_RATE)
         args += ["-itsoffset", str(sound_delay)] if sound_delay else []
         args += ["-f", "lavfi", "-t", str(seconds - sound_delay), "-i", noise]
-        args += (
-            ["-ac", str(channels)]
-            if channels != 6
-            else ["-af", "pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0"]
-        )
+        args += ["-ac", str(channels)] if channels != 6 else ["-af", "pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0"]
         args += ["-c:a", audio_codec or ("libopus" if path.suffix == ".webm" else "aac")]
     args += ["-c:v", codec, "-g", str(gop), "-fps_mode", "passthrough", "-threads", "2"]
     if codec in ("libx264", "libx265"):
@@ -162,7 +159,7 @@ def read_sound(path: Path, start: float = 0.0, seconds: float | None = None) -> 
     raw = bytearray()
     span = ["-t", str(seconds)] if seconds is not None else []
     # -copyts keeps pictures and sound on one clock even when only the sound is mapped
-    shape = f"aresample={SAMPLE_RATE}:async=1:first_pts=0,atrim=start={start}"
+    shape = f"aresample={SAMPLE_RATE},aresample=async=1:first_pts=-2400,atrim=start={start}"
     args = [*ffmpeg.input_args(path), "-map", "0:a:0", "-ac", "1", "-af", shape, *span]
     ffmpeg.run([*args, "-f", "f32le", "pipe:1"], limits=LIMITS, on_stdout=raw.extend)
     return np.frombuffer(bytes(raw), np.float32)
