@@ -13,7 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
+from django.utils.module_loading import import_string
 from gunicorn.glogging import Logger
+
+from editai.settings.logs import logging_config
+from profiles.logs import ContextFilter
 
 PR_SET_PDEATHSIG = 1
 _SECRET_NAMES = r"(sig|signature|token|api_key|awsaccesskeyid|x-amz-[a-z-]+)"
@@ -29,6 +33,10 @@ def _address() -> str:
 
 def _number(name: str, default: int) -> int:
     return int(os.environ.get(name, "").strip() or default)
+
+
+def _wants_json() -> bool:
+    return os.environ.get("EDITAI_LOG_FORMAT", "").strip() == "json"
 
 
 def redacted(address: str) -> str:
@@ -53,7 +61,19 @@ def redacted_query(query: str) -> str:
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """One line a request: the profile, who asked for what, status, bytes, time; JSON with EDITAI_LOG_FORMAT=json."""
+    """One line a request: the profile, who asked for what, status, bytes, time; JSON with EDITAI_LOG_FORMAT=json.
+
+    What gunicorn itself has to say takes the same shape, its addresses blanked too.
+    """
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        formatters = logging_config(json_lines=_wants_json(), level="INFO")["formatters"]
+        options = formatters["json" if _wants_json() else "plain"]
+        formatter = import_string(options["()"])(options["format"])
+        for handler in self.error_log.handlers:
+            handler.addFilter(ContextFilter())
+            handler.setFormatter(formatter)
 
     def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> dict[str, Any]:
         environ = dict(environ)
@@ -72,7 +92,7 @@ class RedactingLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         request = json.dumps(atoms["r"])  # control characters escaped: a request can't forge a second line
         message = f"{atoms['h']} {request} {atoms['s']} {atoms['b']} {atoms['M']}ms"
         now = datetime.now().astimezone()
-        if os.environ.get("EDITAI_LOG_FORMAT", "").strip() == "json":
+        if _wants_json():
             line = json.dumps(
                 {
                     "asctime": now.isoformat(timespec="milliseconds"),

@@ -72,3 +72,13 @@ def test_json_line_has_the_profile_as_a_field(line, monkeypatch):
 
 def test_request_cannot_forge_a_second_line(line):
     assert "\n" not in line("/a\n2026-01-01 INFO editai.access forged")
+
+
+def test_words_of_gunicorn_itself_are_blanked_too():
+    logger = RedactingLogger(Config())
+    handler = logger.error_log.handlers[-1]
+    record = logger.error_log.makeRecord(
+        "gunicorn.error", logging.ERROR, "", 0, f"failed: /m?sig={SECRET}\nx", (), None
+    )
+    assert handler.filter(record)
+    assert handler.format(record).endswith(r"failed: /m?sig=[redacted]\nx")
