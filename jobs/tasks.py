@@ -1,0 +1,47 @@
+"""Periodic work of this floor; beat sends it, and the workers' presence threads run the reaper as well."""
+
+import logging
+
+from celery import shared_task
+
+from jobs import idempotency, leftovers, reaper, scratch, workers
+from jobs.models import Job, Status
+from profiles import erasure, files, scope, trash
+from profiles.models import Profile
+
+log = logging.getLogger(__name__)
+
+workers.connect()
+
+
+@shared_task(name="jobs.reap", ignore_result=True)
+def reap_lost_jobs() -> None:
+    """Takes lost jobs back, rings again, deals out slots; erases profiles that are being deleted."""
+    reaper.reap()
+    erase_deleted_profiles()
+
+
+@shared_task(name="jobs.sweep", ignore_result=True)
+def sweep() -> None:
+    """Removes what nobody uses any more: scratch, files of dead attempts, old keys, old trash."""
+    scratch.sweep()
+    leftovers.sweep_leftovers()
+    files.sweep()
+    idempotency.forget_old_keys()
+    reaper.forget_workers()
+    trash.empty_old()
+
+
+def erase_deleted_profiles() -> int:
+    """Erases profiles in state `deleting` that no attempt works for any more. Returns how many.
+
+    An attempt stops within a heartbeat of the deletion; until its lease has run out it may still be storing a file.
+    """
+    erased = 0
+    for profile in Profile.objects.filter(state=Profile.State.DELETING):
+        with scope.activate(profile.pk):
+            if Job.objects.for_profile(profile).filter(status=Status.RUNNING).exists():
+                continue
+            erasure.erase(profile)
+            erased += 1
+    return erased
