@@ -137,16 +137,13 @@ def cut(
         raise ValueError("expected 0 <= first < end <= number of frames")
     usage = ffmpeg.Usage()
     result: MediaInfo | None = None
+    # a job's runner brings its own limits and its own way to stop: only what was asked for is passed on
+    asked = {"limits": limits, "on_progress": on_progress, "should_stop": should_stop}
+    watch = {name: value for name, value in asked.items() if value is not None}
+    seconds = info.frames.time(end) - info.frames.time(first)
     attempts = (True, False) if seek_seconds(info, first) > 0 else (False,)
     for seeking in attempts:
-        args = _cut_args(source, info, first, end, out, seeking=seeking)
-        done = run(
-            args,
-            limits=limits,
-            duration=info.frames.time(end) - info.frames.time(first),
-            on_progress=on_progress,
-            should_stop=should_stop,
-        )
+        done = run(_cut_args(source, info, first, end, out, seeking=seeking), duration=seconds, **watch)
         usage += done.usage
         children: list[ffmpeg.Usage] = []
         try:
