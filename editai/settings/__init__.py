@@ -20,6 +20,7 @@ EMBEDDED = not env.text("DATABASE_URL")
 BIND = env.text("EDITAI_BIND", "127.0.0.1")
 PORT = env.number("EDITAI_PORT", 8000, low=1, high=65535)
 PUBLIC_URL = env.text("EDITAI_PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+WEB_THREADS = env.number("EDITAI_WEB_THREADS", 8, low=4)  # of one web process (gunicorn's)
 TRUSTED_PROXIES = env.words("EDITAI_TRUSTED_PROXIES")
 DEBUG = env.flag("EDITAI_DEBUG")
 if DEBUG and (not EMBEDDED or BIND not in {"127.0.0.1", "localhost", "::1"}):
@@ -37,7 +38,9 @@ SECURE_SSL_REDIRECT = False  # the proxy in front speaks TLS; redirecting here w
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
-SECURE_REFERRER_POLICY = "no-referrer"
+CSRF_FAILURE_VIEW = "profiles.api.errors.csrf_failure"
+# not "no-referrer": under it browsers post forms with "Origin: null", which CSRF refuses
+SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # see SECURE_SSL_REDIRECT
@@ -69,6 +72,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "profiles.middleware.RequestContextMiddleware",
+    "editai.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -81,10 +85,12 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "profiles.middleware.ProfileMiddleware",
     "profiles.middleware.PrivateCacheMiddleware",
+    "profiles.api.errors.DomainErrorMiddleware",
 ]
 ROOT_URLCONF = "editai.urls"
 WSGI_APPLICATION = "editai.wsgi.application"
 AUTH_USER_MODEL = "profiles.User"
+AUTHENTICATION_BACKENDS = ["profiles.api.login.ThrottledBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")

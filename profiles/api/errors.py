@@ -5,7 +5,7 @@ CSRF failures, crashes). No answer carries a traceback, a path or a word of the 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import (
@@ -20,6 +20,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from django.db.models import ProtectedError, RestrictedError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -193,6 +194,24 @@ def _headers(status: int, retry_after: int | None) -> dict[str, str]:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return headers
+
+
+class DomainErrorMiddleware:
+    """Domain errors out of pages and the admin, which DRF's handler never sees."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        if not isinstance(exception, DomainError):
+            return None
+        response = _answer(request, exception.status, exception.message, exception.code)
+        for name, value in _headers(exception.status, exception.retry_after).items():
+            response[name] = value
+        return response
 
 
 # --- Django's own handlers, named in editai/urls.py ----------------------------------------------------

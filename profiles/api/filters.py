@@ -12,12 +12,13 @@ from operator import or_
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.template import loader
 from django_filters import FilterSet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
 from profiles.api.errors import CHECK_FIELDS
-from profiles.api.ordering import allowed_orderings
+from profiles.api.ordering import allowed_orderings, ordering_of
 from profiles.errors import Invalid
 
 MAX_QUERY_LENGTH = 200  # characters of ?q=
@@ -64,6 +65,17 @@ class StrictFilterBackend(DjangoFilterBackend):
             suffixes = getattr(widget, "suffixes", None)
             names += [f"{name}_{suffix}" for suffix in suffixes] if suffixes else [name]
         return names
+
+    def to_html(self, request: Request, queryset: QuerySet[Any], view: Any) -> str:
+        """The form of the browsable API."""
+        context = {
+            "filter": self.get_filterset(request, queryset, view),
+            "searches": bool(getattr(view, "search_fields", ())),
+            "q": request.query_params.get("q", ""),
+            "orderings": allowed_orderings(view),
+            "ordering": str(ordering_of(request, view)),
+        }
+        return loader.get_template("browsable/filters.html").render(context)
 
     def get_filterset_class(self, view: Any, queryset: Any = None) -> Any:
         if getattr(view, "action", "list") not in {"list", None} and not getattr(view, "filters_everywhere", False):

@@ -18,7 +18,7 @@ from django.template import loader
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import remove_query_param, replace_query_param
+from rest_framework.utils.urls import replace_query_param
 
 from profiles.api.errors import CHECK_FIELDS
 from profiles.api.ordering import Ordering, ordering_of
@@ -62,7 +62,7 @@ class TimeCursorPagination(BasePagination):
     """Newest first by (created_at, id); a view may name other orderings (see `profiles.api.ordering`)."""
 
     display_page_controls = True
-    template = "rest_framework/pagination/previous_and_next.html"
+    template = "browsable/pager.html"
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
         self.request = request
@@ -123,8 +123,7 @@ class TimeCursorPagination(BasePagination):
 
     def to_html(self) -> str:
         context = {"previous_url": self.get_previous_link(), "next_url": self.get_next_link()}
-        first = remove_query_param(self.request.build_absolute_uri(), "cursor")
-        return loader.get_template(self.template).render({**context, "first_url": first})
+        return loader.get_template(self.template).render(context)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "nullable": True, "format": "uri"}

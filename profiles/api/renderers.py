@@ -1,29 +1,70 @@
-"""The browsable API: for people, by hand, inside one brand, and without a line of inline script."""
+"""The browsable API: for people, by hand, inside one brand, and without a line of inline script or style."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from django.urls import NoReverseMatch, reverse
 from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.request import Request, override_method
 
 from profiles.models import Profile
 
 
 class ScopedBrowsableAPIRenderer(BrowsableAPIRenderer):
-    """Shows the active brand and links to the caller's other ones; drop-downs hold rows of the active brand only,
-    because the fields and the guarded managers underneath do."""
+    """Shows the active brand and links to the caller's other ones. Drop-downs hold rows of the active brand only:
+    the fields ask inside the request's profile, and the guarded managers underneath know no other."""
 
-    template = "rest_framework/editai.html"
+    template = "browsable/api.html"
+    filter_template = "browsable/filter_card.html"
     code_style = None  # its style sheet would be inline
 
     def get_context(
         self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]
     ) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
-        request = renderer_context["request"]._request
-        profile = getattr(request, "profile", None)
-        context["brand"] = profile
-        context["brands"] = _brands(request) if profile is not None else []
-        return context
+        view, request = renderer_context["view"], renderer_context["request"]
+        profile = getattr(request._request, "profile", None)
+        return {
+            **context,
+            "patch_form": self.get_rendered_html_form(data, view, "PATCH", request),
+            "brand": profile,
+            "brands": _brands(request._request) if profile is not None else [],
+            "login_url": _address("login"),
+            "logout_url": _address("logout"),
+        }
+
+    def get_rendered_html_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        try:
+            return super().get_rendered_html_form(data, view, method, request)
+        except (AttributeError, KeyError):  # the body has another shape than the answer: start with an empty form
+            return super().get_rendered_html_form(None, view, method, request)
+
+    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        try:
+            form = super().get_raw_data_form(data, view, method, request)
+        except (AttributeError, KeyError):
+            form = super().get_raw_data_form(None, view, method, request)
+        if form is not None and form.fields["_content"].initial and hasattr(view, "get_serializer"):
+            with override_method(view, request, method):
+                fields = view.get_serializer().fields
+            _keep_writable(form.fields["_content"], {name for name, field in fields.items() if not field.read_only})
+        return form
+
+
+def _keep_writable(content: Any, writable: set[str]) -> None:
+    """What the API would refuse to take back is not proposed."""
+    values = json.loads(content.initial)
+    if isinstance(values, dict):
+        kept = {name: value for name, value in values.items() if name in writable}
+        content.initial = json.dumps(kept, indent=4, ensure_ascii=False)
+
+
+def _address(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return "/"
 
 
 def _brands(request: Any) -> list[dict[str, Any]]:

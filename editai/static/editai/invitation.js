@@ -1,0 +1,32 @@
+// Takes up an invitation: the secret stands behind the # of the address, so no server log ever holds it.
+const form = document.getElementById("accept");
+const said = document.getElementById("said");
+
+const tell = (text) => {
+  said.textContent = text;
+  said.hidden = false;
+};
+
+const problems = (error) => [error.message, ...Object.values(error.fields ?? {}).flat()].join(" ");
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const body = Object.fromEntries(new FormData(form));
+  body.token = location.hash.slice(1);
+  try {
+    const answer = await fetch(form.dataset.url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": form.dataset.csrf },
+      body: JSON.stringify(body),
+    });
+    if (answer.ok) {
+      location.assign("/");
+      return;
+    }
+    tell(problems((await answer.json()).error));
+  } catch {
+    tell("The server cannot be reached. Try again.");
+  }
+});
+
+if (!location.hash) tell("This link is not complete: open it exactly as you got it.");
