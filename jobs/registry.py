@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery, current_app, shared_task
+from celery import Celery, shared_task
+from celery._state import get_current_app
 
 if TYPE_CHECKING:
     from jobs.execution import Attempt, Outcome
@@ -92,7 +93,7 @@ def job_kind(
 
         task.__doc__ = run.__doc__
         shared_task(name=task_name, ignore_result=True)(task)
-        _CeleryApp.instance = current_app._get_current_object()
+        _CeleryApp.instance = get_current_app()
         _kinds[name] = kind
         return run
 
@@ -101,7 +102,7 @@ def job_kind(
 
 def celery_app() -> Celery:
     """The application to send messages with, from whatever thread."""
-    return _CeleryApp.instance or current_app._get_current_object()
+    return _CeleryApp.instance or get_current_app()
 
 
 def kind_named(name: str) -> JobKind | None:
