@@ -4,12 +4,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
 from profiles.admin_base import HistoryAdmin, PeopleAdmin, ScopedAdmin
 from profiles.models import ApiToken, Credential, Invitation, Membership, Profile, Role, StoredFile, User
+
+admin.site.unregister(Group)  # roles in brands are what counts here
 
 
 @admin.register(User)

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import set_script_prefix
+from django.urls import get_script_prefix, set_script_prefix
 from django.utils.cache import patch_vary_headers
 
 from profiles import links, logs, scope
@@ -96,13 +96,18 @@ class ProfilePathMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.brand_slug = None
-        if match := _BRAND_PATH.fullmatch(request.path_info):
-            request.brand_slug = match["slug"]
-            request.path_info = match["rest"]
-            prefix = request.META.get("SCRIPT_NAME", "").rstrip("/") + f"/p/{match['slug']}"
-            request.META["SCRIPT_NAME"] = prefix
-            set_script_prefix(prefix + "/")
-        return self.get_response(request)
+        match = _BRAND_PATH.fullmatch(request.path_info)
+        if match is None:
+            return self.get_response(request)
+        request.brand_slug = match["slug"]
+        request.path_info = match["rest"]
+        request.META["SCRIPT_NAME"] = request.META.get("SCRIPT_NAME", "").rstrip("/") + f"/p/{match['slug']}"
+        outer = get_script_prefix()
+        set_script_prefix(request.META["SCRIPT_NAME"] + "/")
+        try:
+            return self.get_response(request)
+        finally:
+            set_script_prefix(outer)
 
 
 class ProfileMiddleware:

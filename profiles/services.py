@@ -159,25 +159,25 @@ def invitation_create(*, profile: Profile, by: User, role: Role, note: str = "")
 def invitation_accept(
     *, secret: str, user: User | None = None, username: str = "", password: str = ""
 ) -> tuple[User, Membership]:
-    """Lets a person in: `user` when they are logged in, else a new user with this name and password.
+    """Lets a person in, once: `user` when they are logged in, else a new user with this name and password.
 
     NotFound for a link that is unknown, used, expired, or whose profile is gone.
     """
     with transaction.atomic():
         invitation = (
             Invitation.objects.select_for_update(of=("self",))
+            .select_related("profile")
             .filter(
                 token_hash=digest(secret),
                 accepted_at=None,
                 expires_at__gt=timezone.now(),
                 profile__state=Profile.State.ACTIVE,
             )
-            .select_related("profile")
             .first()
         )
         if invitation is None:
             raise NotFound
-        person = user or user_create(username=username, password=password, profile_name="")
+        person = user or user_create(username=username, password=password)
         membership, created = Membership.objects.get_or_create(
             user=person, profile=invitation.profile, defaults={"role": invitation.role}
         )
@@ -188,7 +188,7 @@ def invitation_accept(
     return person, membership
 
 
-def user_create(*, username: str, password: str, profile_name: str = "") -> User:
+def user_create(*, username: str, password: str) -> User:
     """A user with a default profile of their own; Invalid for a bad or taken name or a weak password."""
     user = User(username=username)
     try:
@@ -203,8 +203,6 @@ def user_create(*, username: str, password: str, profile_name: str = "") -> User
             user.save()
     except IntegrityError as error:
         raise Invalid("The new user was not made.", fields={"username": ["This name is taken."]}) from error
-    if profile_name:
-        profile_update(user.default_profile, name=profile_name)
     return user
 
 

@@ -1,0 +1,154 @@
+"""The owner's brand with one row of everything, and the people who must not get at it."""
+
+from collections import Counter
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from conftest import Person, make_person, person_of
+from django.utils import timezone
+
+from editai.clips.models import Clip, ExportPreset
+from editai.projects.models import Project, ProjectSegment
+from jobs.models import Job
+from profiles import credentials, files, scope, services
+from profiles.credentials import CredentialKind
+from profiles.models import ApiToken, Invitation, Membership, Profile, Role, User
+from profiles.tenancy import new_id
+from segments.media_info import FrameIndex
+from segments.models import Segment, SegmentLabel, SourceVideo
+from tests.isolation.checker import World
+
+CREDENTIAL_KIND = CredentialKind("isolation", "Isolation probe")
+
+
+def build(tmp_path: Path) -> World:
+    owner, stranger = make_person("olga"), make_person("stan")
+    viewer = _joined("vera", owner.profile, Role.VIEWER)
+    removed = _joined("remo", owner.profile, Role.EDITOR)
+    services.member_remove(
+        profile=owner.profile, membership=Membership.objects.get(user=removed.user, profile=owner.profile)
+    )
+    with scope.activate(owner.profile.pk):
+        ids = {**_people_rows(owner, viewer), **_tenant_rows(owner.profile, tmp_path)}
+    return World(ids, owner, stranger, viewer, removed, Counter())
+
+
+def _joined(name: str, profile: Profile, role: Role) -> Person:
+    user = make_person(name).user
+    Membership.objects.create(user=user, profile=profile, role=role)
+    return person_of(User.objects.get(pk=user.pk))
+
+
+def _people_rows(owner: Person, viewer: Person) -> dict[str, Any]:
+    guest = make_person("gast").user
+    membership = Membership.objects.create(user=guest, profile=owner.profile, role=Role.EDITOR)
+    spare = services.profile_create(user=owner.user, name="Spare brand")
+    Membership.objects.create(user=viewer.user, profile=spare, role=Role.VIEWER)
+    token = ApiToken.objects.create(user=owner.user, name="other", token_hash="other", hint="eai_othr")
+    invitation = Invitation.objects.create(
+        profile=owner.profile,
+        role=Role.VIEWER,
+        token_hash="invitation",
+        created_by=owner.user,
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    return {
+        "profile": owner.profile.pk,
+        "spare_profile": spare.pk,
+        "membership": membership.pk,
+        "token": token.pk,
+        "invitation": invitation.pk,
+    }
+
+
+def _tenant_rows(profile: Profile, tmp_path: Path) -> dict[str, Any]:
+    credentials.register_kind(CREDENTIAL_KIND)
+    credentials.credential_set(profile=profile, kind=CREDENTIAL_KIND, secret="sk-isolation-0001")
+    video = stored_file(profile, tmp_path)
+    source = make_source(profile, name="Footage", original=video)
+    segment = make_segment(source, extracted=stored_file(profile, tmp_path), extracted_revision=1)
+    SegmentLabel.objects.create(
+        profile=profile, segment=segment, kind="keyword", text="hello", folded="hello", position=0
+    )
+    project = Project.objects.create(profile=profile, name="Project")
+    entry = ProjectSegment.objects.create(profile=profile, project=project, segment=segment, position=0)
+    trashed = Project.objects.create(profile=profile, name="Old", trashed_at=timezone.now(), trash_batch=new_id())
+    clip = Clip.objects.create(
+        profile=profile,
+        project=project,
+        name="Clip",
+        state=Clip.State.READY,
+        preset=ExportPreset.objects.order_by("position")[0],
+        file=stored_file(profile, tmp_path),
+        poster=stored_file(profile, tmp_path, ".jpg"),
+    )
+    rows = {
+        "file": video,
+        "source": source,
+        "failed_source": make_source(profile, name="Broken", original=stored_file(profile, tmp_path), state="failed"),
+        "segment": segment,
+        "project": project,
+        "entry": entry,
+        "trashed_project": trashed,
+        "clip": clip,
+        **_jobs(profile, tmp_path),
+    }
+    return {"kind": CREDENTIAL_KIND.name, "trash_kind": "project", **{name: row.pk for name, row in rows.items()}}
+
+
+def make_source(profile: Profile, **fields: Any) -> SourceVideo:
+    """A source of one second at 30 frames a second, probed."""
+    frames = FrameIndex(
+        np.arange(30, dtype=np.int64), np.arange(30) % 15 == 0, Fraction(1, 30), zero_pts=0, end_pts=30
+    )
+    values: dict[str, Any] = {
+        "state": SourceVideo.State.READY,
+        "size": 1000,
+        "sha256": "0" * 64,
+        "duration_seconds": 1.0,
+        "width": 320,
+        "height": 240,
+        "frame_rate": 30.0,
+        "has_audio": False,
+        "frame_index": frames.to_bytes(),
+        **fields,
+    }
+    return SourceVideo.objects.create(profile=profile, **values)
+
+
+def make_segment(source: SourceVideo, **fields: Any) -> Segment:
+    """Its frames 3 to 18."""
+    return Segment.objects.create(
+        profile=source.profile,
+        source=source,
+        first_frame=3,
+        end_frame=18,
+        start_pts=3,
+        end_pts=18,
+        start_time=0.1,
+        end_time=0.6,
+        duration=0.5,
+        **fields,
+    )
+
+
+def _jobs(profile: Profile, tmp_path: Path) -> dict[str, Job]:
+    now = timezone.now()
+    common = {"profile": profile, "kind": "extract", "queue": "media", "priority": 20, "max_attempts": 3}
+    error = {"code": "x", "message": "x", "retryable": True, "next_step": ""}
+    return {
+        "queued_job": Job.objects.create(**common),
+        "done_job": Job.objects.create(
+            **common, status="succeeded", finished_at=now, output=stored_file(profile, tmp_path)
+        ),
+        "failed_job": Job.objects.create(**common, status="failed", finished_at=now, error=error),
+    }
+
+
+def stored_file(profile: Profile, tmp_path: Path, suffix: str = ".mp4") -> Any:
+    path = tmp_path / f"made{suffix}"
+    path.write_bytes(b"0123456789" * 100)
+    return files.store(profile=profile, path=path, area="test", suffix=suffix)
