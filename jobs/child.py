@@ -24,7 +24,7 @@ logger = logging.getLogger("jobs.ffmpeg")
 
 OPEN_FILES = 256
 TICK_SECONDS = 0.2
-STDERR_KEPT = 64 * 1024
+STDERR_KEPT = 256 * 1024
 PIPE_BYTES = 1024 * 1024
 # No progress for silence_seconds while the processor stands still is a stall. A child that computes without
 # results (one tile picture from a long film) is given this many times as long.

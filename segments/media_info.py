@@ -115,11 +115,12 @@ class FrameIndex:
         if magic != _MAGIC or version != _VERSION or num <= 0 or den <= 0 or not 0 < count <= _MAX_FRAMES:
             raise ValueError("not a frame index")
         size = 8 * count + (count + 7) // 8
+        inflate = zlib.decompressobj()
         try:
-            body = zlib.decompressobj().decompress(blob[_HEADER.size :], size + 1)
+            body = inflate.decompress(blob[_HEADER.size :], size + 1)
         except zlib.error as error:
             raise ValueError("damaged frame index") from error
-        if len(body) != size:
+        if len(body) != size or not inflate.eof:
             raise ValueError("damaged frame index")
         deltas = np.frombuffer(body, "<i8", count).astype(np.int64)
         flags = np.unpackbits(np.frombuffer(body, np.uint8, offset=8 * count), count=count).astype(np.bool_)

@@ -32,9 +32,14 @@ def sniff(first_bytes: bytes) -> str | None:
     if len(head) >= 2 and head[0] == 0xFF:
         if head[1] & 0xF6 == 0xF0:  # ADTS: 12 sync bits, layer 0
             return "aac"
-        if head[1] & 0xE0 == 0xE0 and head[1] & 0x06:  # MPEG audio: 11 sync bits, layer 1 to 3
+        if head[1] & 0xE0 == 0xE0 and head[1] & 0x06 and _is_mpeg_audio(head[2:3]):  # 11 sync bits, a layer
             return "mp3"
     return None
+
+
+def _is_mpeg_audio(third: bytes) -> bool:
+    """Are bit rate and sample rate possible? Text in UTF-16 begins like MPEG audio otherwise."""
+    return len(third) == 1 and third[0] >> 4 != 15 and third[0] >> 2 & 3 != 3
 
 
 def _is_transport_stream(head: bytes) -> bool:

@@ -123,7 +123,7 @@ def test_cpu_is_bounded() -> None:
 
 def test_file_size_is_bounded(tmp_path: Path) -> None:
     with pytest.raises(FfmpegError) as caught:
-        run_python(f"open({str(tmp_path / 'x')!r}, 'wb').write(bytes(5000))")
+        run_python(f"f = open({str(tmp_path / 'x')!r}, 'wb'); f.write(bytes(5000)); f.close()")
     assert caught.value.code == "too_large"
 
 
