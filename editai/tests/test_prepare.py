@@ -42,10 +42,13 @@ class Installation:
         finally:
             connection.close()
 
-    def forget_last_migration(self) -> None:
-        """Makes the database look as if this program were newer by one migration that changes nothing."""
-        self.sql("DELETE FROM django_migrations WHERE app = 'contenttypes' AND name = '0002_remove_content_type_name'")
-        self.sql("ALTER TABLE django_content_type ADD COLUMN name varchar(100) NULL")
+    def go_back_one_migration(self) -> None:
+        """Makes the database look as if this program were newer by one migration, which makes a table."""
+        self.sql("DELETE FROM django_migrations WHERE app = 'sessions'")
+        self.sql("DROP TABLE django_session")
+
+    def has_new_table(self) -> bool:
+        return self.sql("SELECT count(*) FROM sqlite_master WHERE name = 'django_session'") == [(1,)]
 
     def copies(self) -> list[Path]:
         return sorted((self.data / "backups").glob("*"))
@@ -84,7 +87,7 @@ def test_second_start_is_silent_and_keeps_everything(installation):
 
 
 def test_newer_program_copies_the_database_first(installation):
-    installation.forget_last_migration()
+    installation.go_back_one_migration()
     done = installation.prepare()
     assert done.returncode == 0, done.stderr
     (copy,) = installation.copies()
@@ -94,9 +97,8 @@ def test_newer_program_copies_the_database_first(installation):
     kept = Installation(installation.data)
     kept.database = copy
     assert kept.sql("PRAGMA integrity_check") == [("ok",)]
-    columns = "SELECT count(*) FROM pragma_table_info('django_content_type') WHERE name = 'name'"
-    assert kept.sql(columns) == [(1,)]  # from before
-    assert installation.sql(columns) == [(0,)]  # from after
+    assert not kept.has_new_table()
+    assert installation.has_new_table()
     assert kept.sql("SELECT username FROM profiles_user") == [("admin",)]
 
 
@@ -104,7 +106,7 @@ def test_only_the_last_copies_are_kept(installation):
     (installation.data / "backups").mkdir()
     for day in range(1, 8):
         (installation.data / "backups" / f"db-2026010{day}T000000000000Z-before-1.sqlite3").touch()
-    installation.forget_last_migration()
+    installation.go_back_one_migration()
     assert installation.prepare().returncode == 0
     names = [copy.name for copy in installation.copies()]
     assert len(names) == 5
@@ -113,17 +115,16 @@ def test_only_the_last_copies_are_kept(installation):
 
 def test_no_copy_no_change(installation):
     (installation.data / "backups").write_text("in the way")
-    installation.forget_last_migration()
+    installation.go_back_one_migration()
     done = installation.prepare()
     assert done.returncode == 1
     assert "no copy could be made" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert installation.sql("SELECT count(*) FROM pragma_table_info('django_content_type') WHERE name = 'name'") == [
-        (1,)
-    ]
+    assert not installation.has_new_table()
     done = installation.prepare(EDITAI_MIGRATE_WITHOUT_BACKUP="1")
     assert done.returncode == 0, done.stderr
     assert "none, as EDITAI_MIGRATE_WITHOUT_BACKUP=1 allows" in done.stdout
+    assert installation.has_new_table()
 
 
 def test_older_program_refuses_a_newer_database(installation):
