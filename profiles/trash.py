@@ -1,10 +1,12 @@
 """The trash: rows that were deleted by hand stay for TRASH_DAYS, with their links and files, and can come back.
 
-Apps register what they keep there. Rows that go along with another one (segments with their source) carry the same
-`trash_batch`, and come back with it.
+Apps register what they keep there. `trash_batch` is the id of the row that was thrown away: rows that went along
+with it (segments with their source) carry it too, and come back or vanish with it, never alone.
 """
 
-from collections.abc import Callable
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,13 +14,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import F
 from django.utils import timezone
 
 from profiles import scope
-from profiles.errors import NotFound
+from profiles.errors import Conflict, NotFound
 from profiles.models import Profile
-from profiles.tenancy import GuardedQuerySet, ProfileOwned, new_id
+from profiles.tenancy import GuardedQuerySet, ProfileOwned
+
+log = logging.getLogger(__name__)
 
 
 class Trashable(ProfileOwned):
@@ -43,8 +47,10 @@ Row = Any
 class TrashKind:
     """What an app keeps in the trash.
 
-    `dependants(row)`: querysets of rows that go along when `row` goes. `purge(row)`: deletes the row for good, its
-    files doomed, inside the caller's transaction. `name(row)`: what people read.
+    `companions(row)`: querysets of rows that go along when `row` goes. `purge(row)`: deletes the row for good with
+    all that went along, its files doomed, inside the caller's transaction. `label(row)`: what people read. `rows()`:
+    how to load rows for a list, when the label needs more than the row or the row is heavy. `on_trash` and
+    `on_restore` run in the transaction of the deed; what they raise undoes it.
     """
 
     name: str
@@ -54,6 +60,7 @@ class TrashKind:
     companions: Callable[[Row], list[GuardedQuerySet]] = lambda row: []
     on_trash: Callable[[Row], None] = lambda row: None
     on_restore: Callable[[Row], None] = lambda row: None
+    rows: Callable[[], GuardedQuerySet] | None = None
 
 
 _kinds: dict[str, TrashKind] = {}
@@ -73,23 +80,48 @@ def kind_of(row: Row) -> TrashKind:
 
 def throw_away(row: Row) -> None:
     """Puts `row` and what goes along with it into the trash; NotFound when it is there already."""
-    kind, now, batch = kind_of(row), timezone.now(), new_id()
+    kind, now = kind_of(row), timezone.now()
     with transaction.atomic():
         mine = kind.model.objects.for_profile(row.profile).filter(pk=row.pk, trashed_at=None)
-        if not mine.update(trashed_at=now, trash_batch=batch):
+        if not mine.update(trashed_at=now, trash_batch=row.pk):
             raise NotFound
         for companions in kind.companions(row):
-            companions.filter(trashed_at=None).update(trashed_at=now, trash_batch=batch)
-        row.trashed_at, row.trash_batch = now, batch
+            companions.filter(trashed_at=None).update(trashed_at=now, trash_batch=row.pk)
+        row.trashed_at, row.trash_batch = now, row.pk
         kind.on_trash(row)
 
 
+def thrown_away(profile: Profile, kind: TrashKind) -> GuardedQuerySet:
+    """What was thrown away of this kind; not what only went along with something else."""
+    rows = kind.rows() if kind.rows else kind.model.objects.all()
+    found: GuardedQuerySet = rows.for_profile(profile).filter(trashed_at__isnull=False, trash_batch=F("id"))
+    return found
+
+
+def companions_of(profile: Profile, ids: Collection[UUID]) -> dict[UUID, Counter[str]]:
+    """How many rows of which kind went along with each of the rows `ids`; one query for each kind."""
+    counts: dict[UUID, Counter[str]] = {row_id: Counter() for row_id in ids}
+    for kind in kinds():
+        batches = (
+            kind.model.objects.for_profile(profile)
+            .filter(trash_batch__in=list(ids))
+            .exclude(trash_batch=F("id"))
+            .order_by()
+            .values_list("trash_batch")
+            .annotate(rows=models.Count("pk"))
+        )
+        for batch, rows in batches:
+            counts[batch][kind.name] = rows
+    return counts
+
+
 def restore(*, profile: Profile, kind_name: str, row_id: UUID) -> Row:
-    """Takes a row, and all that went along with it, out of the trash."""
+    """Takes a row, and all that went along with it, out of the trash. NotFound when it is not there; Conflict when
+    it went along with another row, or stands on one that is still there."""
     with transaction.atomic():
         kind, row = _find(profile, kind_name, row_id)
         for other in kinds():
-            other.model.objects.for_profile(profile).filter(trash_batch=row.trash_batch).update(
+            other.model.objects.for_profile(profile).filter(trash_batch=row.pk).update(
                 trashed_at=None, trash_batch=None
             )
         row.trashed_at = row.trash_batch = None
@@ -98,40 +130,45 @@ def restore(*, profile: Profile, kind_name: str, row_id: UUID) -> Row:
 
 
 def purge(*, profile: Profile, kind_name: str, row_id: UUID) -> None:
-    """Deletes a row in the trash for good, with its files."""
+    """Deletes a row in the trash for good, with its files and all that went along. NotFound when it is not there."""
     with transaction.atomic():
         kind, row = _find(profile, kind_name, row_id)
         kind.purge(row)
 
 
 def _find(profile: Profile, kind_name: str, row_id: UUID) -> tuple[TrashKind, Row]:
+    """The row in the trash, locked."""
     kind = _kinds.get(kind_name)
     if kind is None:
         raise NotFound
-    row = (
-        kind.model.objects.select_for_update(of=("self",))
-        .for_profile(profile)
-        .filter(Q(pk=row_id) & Q(trashed_at__isnull=False))
-        .first()
-    )
+    rows = kind.model.objects.for_profile(profile).filter(pk=row_id, trashed_at__isnull=False)
+    row = rows.select_for_update(of=("self",)).first()
     if row is None:
         raise NotFound
+    if row.trash_batch != row.pk:
+        raise Conflict("This went to the trash along with something else: deal with that.", code="not_on_its_own")
     return kind, row
 
 
 def empty_old() -> int:
-    """Purges what has lain in the trash for longer than TRASH_DAYS. Returns how many rows were asked for."""
+    """Purges what has lain in the trash for longer than TRASH_DAYS. Returns how many rows were thrown away once."""
     before = timezone.now() - timedelta(days=settings.TRASH_DAYS)
     found: list[tuple[UUID, str, UUID]] = []
     with scope.all_profiles("empty the trash"):
         for kind in kinds():
-            rows = kind.model.objects.filter(trashed_at__lt=before).values_list("profile_id", "pk")
-            found += [(profile_id, kind.name, pk) for profile_id, pk in rows[:1000]]
+            rows = kind.model.objects.filter(trashed_at__lt=before, trash_batch=F("id"))
+            due = rows.filter(profile__state=Profile.State.ACTIVE).values_list("profile_id", "pk")
+            found += [(profile_id, kind.name, pk) for profile_id, pk in due[:1000]]
+    purged = 0
     for profile_id, kind_name, pk in found:
         with scope.activate(profile_id):
-            profile = Profile.objects.get(pk=profile_id)
+            profile = Profile.objects.filter(pk=profile_id).first()
             try:
-                purge(profile=profile, kind_name=kind_name, row_id=pk)
+                if profile is not None:
+                    purge(profile=profile, kind_name=kind_name, row_id=pk)
+                    purged += 1
             except NotFound:
-                continue  # it went along with another row just now
-    return len(found)
+                continue  # somebody was faster, or restored it
+            except Exception:  # one row that cannot go must not keep all others
+                log.exception("A %s stays in the trash.", kind_name)
+    return purged

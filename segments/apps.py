@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+
+
+class SegmentsConfig(AppConfig):
+    name = "segments"
+    verbose_name = "Footage"
+
+    def ready(self) -> None:
+        from jobs.registry import register_error
+        from profiles.credentials import CredentialKind, register_kind
+        from segments import trash_kinds
+        from segments.probe import MediaError
+
+        trash_kinds.register()
+        register_error(MediaError)
+        register_kind(CredentialKind(name="gemini", label="Gemini"))
