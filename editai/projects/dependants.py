@@ -1,0 +1,40 @@
+"""Projects as users of segments: named before a segment goes, told when it changes, rid of it when it is purged."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from editai.projects.models import Project, ProjectSegment
+from editai.projects.services import project_changed
+from profiles.models import Profile
+from segments.dependants import Dependant, SegmentUser, register_user_of_segments
+
+
+def _find(profile: Profile, segment_ids: Collection[UUID], limit: int) -> list[Dependant]:
+    entries = ProjectSegment.objects.for_profile(profile).filter(
+        segment__in=list(segment_ids), project__trashed_at=None
+    )
+    pairs = entries.order_by("project", "segment").values_list("project", "project__name", "segment").distinct()
+    return [Dependant("project", project, name, segment) for project, name, segment in pairs[:limit]]
+
+
+def _users(profile: Profile, segment_ids: Collection[UUID]) -> list[Project]:
+    """The projects with one of these segments, locked in one order for all."""
+    entries = ProjectSegment.objects.for_profile(profile).filter(segment__in=list(segment_ids))
+    projects = Project.objects.for_profile(profile).filter(pk__in=entries.values("project"))
+    return list(projects.order_by("pk").select_for_update(of=("self",)))
+
+
+def _changed(profile: Profile, segment_ids: Collection[UUID]) -> None:
+    for project in _users(profile, segment_ids):
+        project_changed(project)
+
+
+def _purged(profile: Profile, segment_ids: Collection[UUID]) -> None:
+    projects = _users(profile, segment_ids)
+    ProjectSegment.objects.for_profile(profile).filter(segment__in=list(segment_ids)).delete()
+    for project in projects:
+        project_changed(project)
+
+
+def register() -> None:
+    register_user_of_segments(SegmentUser("projects", find=_find, changed=_changed, purged=_purged))
