@@ -86,8 +86,9 @@ def steady_sound(info: MediaInfo, begin: float = 0.0) -> str:
     Sound that begins later is preceded by silence; sound before `begin` must have been cut away.
     """
     first = samples(info, info.frames.zero_pts) + round(begin * SAMPLE_RATE) - LEAD_SAMPLES
-    # first_pts counts in samples of the input's rate: so the rate changes in a filter before
-    steady = f"aresample={SAMPLE_RATE},aresample=async=1:first_pts={first}"
+    # first_pts counts in samples of the input's rate: so the rate changes in a filter before. Sound follows its
+    # time stamps to 10 ms, so that a whole film and a cut of it agree; more strictness would hear rounded ones.
+    steady = f"aresample={SAMPLE_RATE},aresample=async=1:min_hard_comp=0.01:first_pts={first}"
     return f"{steady},aformat=sample_fmts=fltp:channel_layouts=stereo"
 
 

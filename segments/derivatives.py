@@ -95,7 +95,7 @@ def write_pictures(
         f"[0:{info.video.index}]split[a][b];"
         f"[a]select=gte(pts\\,{chosen}),trim=end_frame=1,{_jpeg(info, *fit(info, 10_000, POSTER_BOX))}[poster];"
         f"[b]setpts=PTS-({frames.zero_pts}),"
-        f"fps=fps={_exact(1 / geometry.seconds_per_tile)}:start_time=0:round=near,"
+        f"fps=fps={_exact(1 / geometry.seconds_per_tile)}:start_time=0:round=near:eof_action=pass,"
         f"{_jpeg(info, geometry.tile_width, geometry.tile_height)},"
         f"tpad=stop=-1:stop_mode=clone,trim=end_frame={geometry.tiles},"
         f"tile={geometry.columns}x{geometry.rows}[strip]"
@@ -104,7 +104,10 @@ def write_pictures(
     for label, quality, out in (("poster", "3", poster), ("strip", "5", strip)):
         args += ["-map", f"[{label}]", "-frames:v", "1", "-fps_mode", "passthrough", "-c:v", "mjpeg"]
         args += ["-q:v", quality, "-threads", "1", "-f", "mjpeg", ffmpeg.file_url(out)]
-    return geometry, run(args, duration=info.duration_seconds, **watch).usage
+    result = run(args, duration=info.duration_seconds, **watch)
+    if not (poster.stat().st_size and strip.stat().st_size):  # ffmpeg calls it a success when nothing decoded
+        raise ffmpeg.FfmpegError("invalid_media", result.stderr, result.usage)
+    return geometry, result.usage
 
 
 def _jpeg(info: MediaInfo, width: int, height: int) -> str:

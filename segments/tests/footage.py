@@ -45,14 +45,15 @@ def make_clip(
     pix_fmt: str = "yuv420p",
     gop: int = 15,
     bframes: int = 2,
+    hdr: bool = False,
     extra: Sequence[str] = (),
 ) -> Path:
     """Write a clip whose pictures are numbered from 0; returns `path`, whose suffix chooses the container.
 
     `size`: as displayed after rotation (before `sar` stretches the width); `rotation`: degrees clockwise
     that a player has to turn it; `vfr`: two of seven frames are left out, their numbers too; `sound_delay`:
-    seconds by which the sound starts later than the pictures; `extra`: more output options. x264 and x265
-    are fast.
+    seconds by which the sound starts later than the pictures; `hdr`: tagged as HLG
+    (needs a 10-bit `pix_fmt`); `extra`: more output options.
     """
     width, height = size
     picture = [f"color=s={BITS}x2:r={fps}:d={seconds}", "format=gray", f"geq=lum='{_NUMBER}'"]
@@ -62,6 +63,8 @@ def make_clip(
     turns = {0: [], 90: ["transpose=cclock"], 180: ["hflip", "vflip"], 270: ["transpose=clock"]}[rotation]
     picture += turns
     picture.append(f"setsar={sar or 1}")
+    if hdr:
+        picture.append("setparams=color_primaries=bt2020:color_trc=arib-std-b67:colorspace=bt2020nc:range=tv")
     args = ["-f", "lavfi", "-i", ",".join(picture)]
     if audio:
         noise = SOUNDS[sound].format(rate=SAMPLE_RATE)
@@ -159,7 +162,7 @@ def read_sound(path: Path, start: float = 0.0, seconds: float | None = None) -> 
     raw = bytearray()
     span = ["-t", str(seconds)] if seconds is not None else []
     # -copyts keeps pictures and sound on one clock even when only the sound is mapped
-    shape = f"aresample={SAMPLE_RATE},aresample=async=1:first_pts=-2400,atrim=start={start}"
+    shape = f"aresample={SAMPLE_RATE},aresample=async=1:min_hard_comp=0.01:first_pts=-2400,atrim=start={start}"
     args = [*ffmpeg.input_args(path), "-map", "0:a:0", "-ac", "1", "-af", shape, *span]
     ffmpeg.run([*args, "-f", "f32le", "pipe:1"], limits=LIMITS, on_stdout=raw.extend)
     return np.frombuffer(bytes(raw), np.float32)
