@@ -60,7 +60,7 @@ def redacted_query(query: str) -> str:
     return "&".join(parts)
 
 
-class RedactingLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
+class RedactingLogger(Logger):
     """One line a request: the profile, who asked for what, status, bytes, time; JSON with EDITAI_LOG_FORMAT=json.
 
     What gunicorn itself has to say takes the same shape, its addresses blanked too.

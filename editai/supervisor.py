@@ -157,7 +157,7 @@ class Keeper:
 
     def _bury(self) -> list[Line]:
         """Takes note of every process that ended, adopted ones too; gives the lines that did."""
-        ended = []
+        ended: list[Line] = []
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
 
-from services import install_system_packages, services, temporary_folder
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ROOT)  # run by its path, it would find only its neighbours
+
+from scripts.services import install_system_packages, services, temporary_folder  # noqa: E402
+
 PYTHON = sys.executable
 SCHEMA = ROOT / "docs" / "openapi.yaml"
 OWN_SWITCHES = re.compile(r"EDITAI_|AWS_|GEMINI_|ELEVENLABS_|DJANGO_|PYTEST_|DATABASE_URL$|REDIS_URL$")

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -124,6 +125,17 @@ class Project:
         alike = [p for p in self.processes() if all(word in " ".join(p.cmdline()) for word in words)]
         pids = {process.pid for process in alike}
         return next(process for process in alike if process.ppid() not in pids)
+
+    def has(self, *words: str) -> bool:
+        try:
+            self.process(*words)
+        except (StopIteration, psutil.Error):
+            return False
+        return True
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() for process in processes)
 
 
 def free_port() -> int:
@@ -367,20 +379,12 @@ def test_start_stop_and_start_again(project):
 def test_whatever_is_killed_comes_back_and_nothing_is_left(project):
     with project.served() as running:
         for words in (("gunicorn",), ("celery", "media"), ("celery", "default,publish"), ("celery", "beat")):
-            until(lambda w=words: next((p for p in project.processes() if w[-1] in " ".join(p.cmdline())), None))
+            until(partial(project.has, *words), why=project.log)
             victim = project.process(*words)
             family = [victim, *victim.children(recursive=True)]
             victim.kill()
-            until(lambda w=words, f=family: any(p.is_running() for p in f) is False, why=project.log)
-            until(lambda w=words: _is_there(project, w), why=project.log)
+            until(partial(all_gone, family), why=project.log)
+            until(partial(project.has, *words), why=project.log)
         until(project.is_healthy, 30, project.log)
         running.kill()
         until(lambda: project.processes() == [], why=project.log)
-
-
-def _is_there(project: Project, words: tuple[str, ...]) -> bool:
-    try:
-        project.process(*words)
-    except (StopIteration, psutil.Error):
-        return False
-    return True

@@ -2,14 +2,19 @@
 
 import json
 import os
+import secrets
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from cryptography.fernet import Fernet
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -150,3 +155,71 @@ def test_two_first_starts_at_once_make_one_login(tmp_path):
     assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
     assert sorted("password" in one.stdout for one in done) == [False, True]
     assert installation.sql("SELECT count(*) FROM profiles_user") == [(1,)]
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The switches of an installation on a PostgreSQL database of its own, empty."""
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        pytest.skip("needs DATABASE_URL")
+    name = f"prepare_{secrets.token_hex(6)}"
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield {
+            "DATABASE_URL": urlsplit(url)._replace(path=f"/{name}").geturl(),
+            "EDITAI_SECRET_KEY": secrets.token_hex(40),
+            "EDITAI_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        }
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_newer_program_on_postgresql(tmp_path, shared):
+    installation = Installation(tmp_path / "data")
+    first = installation.prepare(**shared)
+    assert first.returncode == 0, first.stderr
+    assert not (installation.data / "first-login.json").exists()
+    assert installation.copies() == []
+    silent = installation.prepare(**shared)
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
+
+    with psycopg.connect(shared["DATABASE_URL"], autocommit=True) as database:
+        database.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+        database.execute("DROP TABLE django_session")
+    (tmp_path / "bin").mkdir()
+    refused = installation.prepare(**shared, PATH=str(tmp_path / "bin"))
+    assert refused.returncode == 1
+    assert "pg_dump is not installed. Make one yourself" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+    done = installation.prepare(**shared)
+    assert done.returncode == 0, done.stderr
+    (copy,) = installation.copies()
+    assert copy.name.endswith("-before-1.dump")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    listed = subprocess.run(["pg_restore", "--list", str(copy)], capture_output=True, text=True, check=True).stdout
+    assert "TABLE DATA public profiles_user" in listed
+    assert "django_session" not in listed
+
+
+def test_two_machines_at_once_on_one_postgresql(tmp_path, shared):
+    machines = [Installation(tmp_path / name) for name in ("one", "two")]
+    done: list[subprocess.CompletedProcess[str]] = []
+    threads = [threading.Thread(target=lambda m: done.append(m.prepare(**shared)), args=[m]) for m in machines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+
+
+def test_database_that_does_not_answer_is_one_line(tmp_path, shared):
+    shared["DATABASE_URL"] = "postgres://somebody:opensesame@127.0.0.1:1/nothing"
+    refused = Installation(tmp_path / "data").prepare(**shared)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("CommandError: the database does not answer")
+    assert len(refused.stderr.splitlines()) == 1
+    assert "opensesame" not in refused.stderr

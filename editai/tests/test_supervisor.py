@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -59,6 +60,12 @@ class Supervised:
     def work(self) -> list[psutil.Process]:
         """The living processes of the lines."""
         return [process for process in self.left() if process.pid != self.keeper.pid]
+
+    def has_said(self, text: str, times: int) -> bool:
+        return self.output.count(text) == times
+
+    def works_without(self, pids: set[int]) -> bool:
+        return not pids & {process.pid for process in self.work()}
 
     def left(self) -> list[psutil.Process]:
         """Every living process of this test but the guardian."""
@@ -148,12 +155,12 @@ def test_stop_kills_who_ignores_it_with_all_descendants(supervise):
 
 def test_killed_process_is_restarted_and_its_orphans_are_ended(supervise):
     supervised = supervise(worker="stubborn")
-    for round_ in range(1, 4):
-        until(lambda n=round_: supervised.output.count("| up") == n)
+    for already in range(1, 4):
+        until(partial(supervised.has_said, "| up", already))
         before = {process.pid for process in supervised.work()}
         assert len(before) == 2
         next(process for process in supervised.work() if "stubborn" in " ".join(process.cmdline())).kill()
-        until(lambda old=before: not old & {process.pid for process in supervised.work()})
+        until(partial(supervised.works_without, before))
     until(lambda: supervised.output.count("| up") == 4)
     assert supervised.output.count("was killed by signal 9") == 3
     assert supervised.process.poll() is None

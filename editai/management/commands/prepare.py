@@ -85,12 +85,12 @@ def one_machine_at_a_time() -> Iterator[None]:
     if connection.vendor != "postgresql":
         yield
         return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+        yield
+    finally:
+        connection.close()  # the lock is the session's: it ends with it, also when a migration failed half-way
 
 
 def unknown_migrations(executor: MigrationExecutor) -> list[str]:
@@ -113,7 +113,7 @@ def copy_database(folder: Path, pending: int) -> str:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished.touch(mode=0o600)
         if connection.vendor == "sqlite":
-            copy_sqlite(Path(settings.DATABASES["default"]["NAME"]), unfinished)
+            copy_sqlite(Path(connection.settings_dict["NAME"]), unfinished)
         else:
             copy_postgresql(unfinished)
         unfinished.replace(target)
@@ -145,7 +145,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
 
 def copy_postgresql(target: Path) -> None:
     """A dump in pg_dump's own format; `pg_restore` reads it. The password goes through the environment."""
-    database = settings.DATABASES["default"]
+    database = connection.settings_dict
     names = {"PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD", "PGDATABASE": "NAME"}
     place = {name: str(database[key]) for name, key in names.items() if database.get(key)}
     options = database.get("OPTIONS", {})
