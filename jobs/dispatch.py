@@ -7,6 +7,8 @@ harmless: a rung job that nobody claims goes back among the waiting.
 
 import heapq
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 PRESENCE_SECONDS = 5.0
 ALIVE_FOR = timedelta(seconds=3 * PRESENCE_SECONDS)
 RING_AGAIN_AFTER = timedelta(seconds=15)
+_BROKER_SECONDS = 3.0
 _NEVER = datetime(1970, 1, 1, tzinfo=timezone.get_fixed_timezone(0))
 
 
@@ -130,28 +133,41 @@ def _next_job(queue: str, candidate: _Candidate, now: datetime) -> UUID | None:
 def _ring(ids: list[UUID], rung_at: datetime) -> None:
     """Sends the messages. When the broker does not take them the jobs wait on, and the reaper comes back to them."""
     with scope.all_profiles("dispatch waiting jobs"):
-        jobs = list(Job.objects.filter(pk__in=ids, rung_at=rung_at).only("profile_id", "kind", "queue"))
-        for number, job in enumerate(jobs):
-            try:
-                _send(job)
-            except Exception as error:  # noqa: BLE001 - whatever a broker's client raises means: not sent
-                unsent = [row.pk for row in jobs[number:]]
-                Job.objects.filter(pk__in=unsent, status=Status.QUEUED, rung_at=rung_at).update(rung_at=None)
-                log.warning("The broker took no message (%s): %d jobs wait on.", type(error).__name__, len(unsent))
-                return
+        jobs = Job.objects.filter(pk__in=ids, rung_at=rung_at).only("profile_id", "kind", "queue")
+        unsent = {job.pk: job for job in jobs}
+        try:
+            with _bell() as ring:
+                for pk in ids:
+                    if pk in unsent:
+                        ring(unsent[pk])
+                        del unsent[pk]
+        except Exception as error:  # noqa: BLE001 - whatever a broker's client raises means: not sent
+            Job.objects.filter(pk__in=unsent, status=Status.QUEUED, rung_at=rung_at).update(rung_at=None)
+            log.warning("The broker took no message (%s): %d jobs wait on.", type(error).__name__, len(unsent))
 
 
-def _send(job: Job) -> None:
-    kind = registry.kind_named(job.kind)
-    if kind is None:
-        raise LookupError(job.kind)
-    registry.celery_app().send_task(
-        kind.task_name,
-        args=[str(job.profile_id), str(job.pk)],
-        queue=job.queue,
-        retry=False,
-        ignore_result=True,
-    )
+@contextmanager
+def _bell() -> Iterator[Callable[[Job], None]]:
+    """A connection to the broker, tried twice and no more: Celery's own pool would keep a web request for seconds."""
+    app = registry.celery_app()
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=_BROKER_SECONDS)
+        producer = app.amqp.Producer(connection, auto_declare=False)
+
+        def ring(job: Job) -> None:
+            kind = registry.kind_named(job.kind)
+            if kind is None:
+                raise LookupError(job.kind)
+            app.send_task(
+                kind.task_name,
+                args=[str(job.profile_id), str(job.pk)],
+                queue=job.queue,
+                producer=producer,
+                retry=False,
+                ignore_result=True,
+            )
+
+        yield ring
 
 
 def unring_stale() -> int:

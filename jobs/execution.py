@@ -303,7 +303,7 @@ def describe(error: Exception) -> ErrorData:
     """An exception as data for a person. Only errors made for people keep their words."""
     if isinstance(error, JobError):
         return error.data
-    if isinstance(error, DomainError | ffmpeg.FfmpegError | registry.error_types()):
+    if isinstance(error, (DomainError, ffmpeg.FfmpegError, *registry.error_types())):
         known: Any = error
         if known.code == "disk_full":
             return ErrorData("disk_full", known.message, True, _MAKE_ROOM)

@@ -1,15 +1,16 @@
 """A stand-in for the broker, rows for workers, and jobs to play with."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from conftest import Person
 from django.utils import timezone
 
+from conftest import Person
 from jobs import dispatch as dispatching
 from jobs import execution, services
 from jobs.models import Job, Worker
@@ -25,10 +26,11 @@ class Bell:
     rung: list[UUID] = field(default_factory=list)
     is_broken: bool = False
 
-    def ring(self, job: Job) -> None:
+    @contextmanager
+    def connect(self) -> Iterator[Callable[[Job], None]]:
         if self.is_broken:
             raise ConnectionError("no broker")
-        self.rung.append(job.pk)
+        yield lambda job: self.rung.append(job.pk)
 
     def take(self) -> list[UUID]:
         taken, self.rung = self.rung, []
@@ -38,7 +40,7 @@ class Bell:
 @pytest.fixture
 def bell(monkeypatch: pytest.MonkeyPatch) -> Bell:
     bell = Bell()
-    monkeypatch.setattr(dispatching, "_send", bell.ring)
+    monkeypatch.setattr(dispatching, "_bell", bell.connect)
     return bell
 
 
@@ -50,7 +52,9 @@ def _own_scratch(settings: Any, tmp_path: Any) -> Iterator[None]:
     kinds.Body.run = staticmethod(kinds.result())
 
 
-def add_worker(slots: int = 1, *, name: str = "worker", queues: tuple[str, ...] = (kinds.QUEUE,), **values: Any) -> Worker:
+def add_worker(
+    slots: int = 1, *, name: str = "worker", queues: tuple[str, ...] = (kinds.QUEUE,), **values: Any
+) -> Worker:
     now = timezone.now()
     defaults = {"host": "host", "pid": 1, "started_at": now, "seen_at": now}
     return Worker.objects.create(name=name, queues=list(queues), slots=slots, **{**defaults, **values})

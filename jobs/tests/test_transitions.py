@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Person
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from conftest import Person
 from jobs import reaper, services, transitions
 from jobs.models import Job, Status
 from jobs.tests import kinds
