@@ -18,6 +18,7 @@ import redis
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
+from django.db.models import TextChoices
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -40,6 +41,12 @@ _recent: tuple[float, dict[str, Any]] | None = None
 _pending: dict[str, "Future[None]"] = {}
 
 
+class State(TextChoices):
+    OK = "ok", "All is well"
+    DEGRADED = "degraded", "It serves, but nobody works off the queue"
+    DOWN = "down", "A vital part is missing"
+
+
 class Trouble(Exception):
     """A part is not well; the message is for everybody to read."""
 
@@ -57,7 +64,7 @@ class PartsSerializer(StrictSerializer):
 
 
 class HealthSerializer(StrictSerializer):
-    status = serializers.ChoiceField(choices=["ok", "degraded", "down"])
+    status = serializers.ChoiceField(choices=State.choices)
     parts = PartsSerializer()
 
 
@@ -72,7 +79,7 @@ class HealthView(APIView):
     @extend_schema(responses={200: HealthSerializer, 503: OpenApiResponse(HealthSerializer, "A vital part is down.")})
     def get(self, request: Request) -> Response:
         report = health()
-        return Response(report, status=503 if report["status"] == "down" else 200)
+        return Response(report, status=503 if report["status"] == State.DOWN else 200)
 
 
 def health() -> dict[str, Any]:
@@ -101,10 +108,10 @@ def _ask() -> dict[str, Any]:
         "workers": _part(_workers),
     }
     if not all(parts[name]["ok"] for name in ("database", "broker", "storage")):
-        status = "down"
+        state = State.DOWN
     else:
-        status = "ok" if parts["workers"]["ok"] else "degraded"
-    return {"status": status, "parts": parts}
+        state = State.OK if parts["workers"]["ok"] else State.DEGRADED
+    return {"status": state.value, "parts": parts}
 
 
 def _part(look: Callable[[], str]) -> dict[str, Any]:

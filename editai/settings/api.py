@@ -58,5 +58,10 @@ SPECTACULAR_SETTINGS = {
         "profiles.api.schema.responses_are_complete",
         "profiles.api.schema.document_errors",
     ],
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "jobs.models.Status",
+        "HealthState": "editai.health.State",
+        "Role": "profiles.models.Role",
+        "Ceiling": "profiles.models.Ceiling",
+    },
 }

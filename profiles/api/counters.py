@@ -26,6 +26,7 @@ _SLOT = struct.Struct("<QII")  # key, window, hits
 _BUCKET_SLOTS = 8
 _BUCKETS = 8192
 _BUCKET_BYTES = _SLOT.size * _BUCKET_SLOTS
+_threads = threading.Lock()  # file locks hold between processes only
 
 
 class FileCounters:
@@ -36,7 +37,6 @@ class FileCounters:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if os.fstat(self._file).st_size != _BUCKETS * _BUCKET_BYTES:
             os.ftruncate(self._file, _BUCKETS * _BUCKET_BYTES)
-        self._threads = threading.Lock()  # file locks hold between processes only
 
     def is_gone(self) -> bool:
         """Whether somebody deleted the file."""
@@ -51,7 +51,7 @@ class FileCounters:
         tag = int.from_bytes(digest[:8], "little") or 1
         offset = int.from_bytes(digest[8:], "little") % _BUCKETS * _BUCKET_BYTES
         window = int(time.time() // seconds) % 2**32
-        with self._threads:
+        with _threads:
             fcntl.lockf(self._file, fcntl.LOCK_EX, _BUCKET_BYTES, offset)
             try:
                 return self._change_locked(offset, tag, window, by)

@@ -61,7 +61,7 @@ class Cursor:
 class TimeCursorPagination(BasePagination):
     """Newest first by (created_at, id); a view may name other orderings (see `profiles.api.ordering`)."""
 
-    display_page_controls = True
+    display_page_controls = False  # until there is a page
     template = "browsable/pager.html"
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
@@ -79,6 +79,7 @@ class TimeCursorPagination(BasePagination):
             rows.reverse()
         self.has_next, self.has_previous = (True, more) if backwards else (more, cursor is not None)
         self.rows = rows
+        self.display_page_controls = self.has_next or self.has_previous
         self.came_by = cursor
         return rows
 

@@ -17,7 +17,6 @@ class ScopedBrowsableAPIRenderer(BrowsableAPIRenderer):
 
     template = "browsable/api.html"
     filter_template = "browsable/filter_card.html"
-    code_style = None  # its style sheet would be inline
 
     def get_context(
         self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Model, QuerySet
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
 from rest_framework.fields import empty
 from rest_framework.utils import html
 
@@ -52,7 +53,10 @@ def _finite(value: Any) -> None:
 
 
 def _storable(value: Any) -> None:
-    check_value(value)
+    try:
+        check_value(value)
+    except ParseError as error:
+        raise serializers.ValidationError(str(error.detail), code="not_storable") from None
 
 
 _plain_text = _PlainText()
@@ -158,13 +162,20 @@ class TenantRelatedField(serializers.PrimaryKeyRelatedField):
         return row
 
 
+class _IdField(serializers.UUIDField):
+    """REST framework's own takes numbers too."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        return _as_uuid(data)
+
+
 class TenantIdsField(serializers.ListField):
     """An ordered list of ids of the profile's rows, read in one query, given on as the rows themselves.
 
     One id that is not the profile's makes the whole call a 404. `unique=True` refuses an id that comes twice.
     """
 
-    child = serializers.UUIDField()
+    child = _IdField()
 
     def __init__(self, *, queryset: QuerySet[Any], unique: bool = False, **kwargs: Any) -> None:
         self.queryset, self.unique = queryset, unique

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
+from django.core.signals import request_finished
 from django.http import HttpRequest, UnreadablePostError
 
 from profiles.api import slots
@@ -52,11 +54,10 @@ class ReceivedFile(UploadedFile):
 
 
 class _Counted:
-    """The request's stream, counting: Django takes a body that breaks off for a complete one. `dropped` is called
-    when reading fails, which the parser does not tell its handlers."""
+    """The request's stream, counting: Django takes a body that breaks off for a complete one."""
 
-    def __init__(self, stream: Any, watched: slots.Watched, dropped: Callable[[], None]) -> None:
-        self.stream, self.watched, self.dropped = stream, watched, dropped
+    def __init__(self, stream: Any, watched: slots.Watched) -> None:
+        self.stream, self.watched = stream, watched
 
     def read(self, size: int = _READ) -> bytes:
         return self._counted(self.stream.read, min(size, _READ) if size >= 0 else _READ)
@@ -65,11 +66,7 @@ class _Counted:
         return self._counted(self.stream.readline, *args)
 
     def _counted(self, read: Callable[..., bytes], *args: Any) -> bytes:
-        try:
-            data = read(*args)
-        except BaseException:
-            self.dropped()
-            raise
+        data = read(*args)
         self.watched.moved(len(data))
         return data
 
@@ -106,11 +103,12 @@ class GuardedUploadHandler(FileUploadHandler):
         if self.request is None:
             return
         self.give_back = slots.uploads.take(self.request)
+        _of_this_thread.handler = self
         slots.limit_idle(self.request)
         inner = getattr(input_data, "_stream", None)  # the request reads from it; see _Counted
         if inner is not None:
             self.watched, self.unwatch = slots.watch(self.request)
-            input_data._stream = _Counted(inner, self.watched, self._drop)  # type: ignore[attr-defined]
+            input_data._stream = _Counted(inner, self.watched)  # type: ignore[attr-defined]
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
@@ -165,15 +163,26 @@ class GuardedUploadHandler(FileUploadHandler):
     def upload_interrupted(self) -> None:
         self._drop()
 
-    def __del__(self) -> None:
-        self._drop()  # the parser tells nobody when it fails for reasons of its own
-
     def _drop(self) -> None:
         self.give_back()
         self.unwatch()
         if self.received is not None:
             self.received.close()
             self.received = None
+
+
+_of_this_thread = threading.local()
+
+
+def _end_of_request(**_: Any) -> None:
+    """The parser does not tell its handlers when it fails for reasons of its own; the request's end always comes."""
+    handler = getattr(_of_this_thread, "handler", None)
+    if handler is not None:
+        handler._drop()
+        del _of_this_thread.handler
+
+
+request_finished.connect(_end_of_request, dispatch_uid="profiles.api.uploads")
 
 
 def _nothing() -> None:

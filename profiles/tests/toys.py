@@ -1,4 +1,4 @@
-"""A small API over stored files, to try the bases of every API on. Its addresses: `@pytest.mark.urls(toys.__name__)`."""
+"""A small API over stored files, to try the bases of every API on: `@pytest.mark.urls("profiles.tests.toys")`."""
 
 from typing import Any
 
