@@ -71,7 +71,7 @@ class Checks:
         self.step(name, work)
 
     def static(self) -> None:
-        self.command("ruff check", self.embedded, PYTHON, "-m", "ruff", "check", ".")
+        self.command("ruff check", self.embedded, PYTHON, "-m", "ruff", "check", "--output-format", "concise", ".")
         self.command("ruff format", self.embedded, PYTHON, "-m", "ruff", "format", "--check", ".")
         self.command("mypy", self.embedded, PYTHON, "-m", "mypy", ".")
         self.command("import-linter", self.embedded, "lint-imports", "--no-cache")
