@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpRequest
 from django.urls import get_script_prefix, reverse
 from rest_framework.request import Request
 
@@ -12,13 +13,19 @@ from profiles.models import StoredFile
 
 
 def media_link(
-    request: Request, route: str, row_id: UUID, variant: str, version: UUID | None, *, attachment: bool = False
+    request: Request | HttpRequest,
+    route: str,
+    row_id: UUID,
+    variant: str,
+    version: UUID | None,
+    *,
+    attachment: bool = False,
 ) -> str | None:
     """A link to the media of a row for this caller, good for some minutes; None when there is no such file (yet).
     `version` is the id of the stored file: the link dies with it."""
     if version is None:
         return None
-    inner: Any = request._request
+    inner: Any = getattr(request, "_request", request)
     # the signature covers the path without a brand's prefix
     path = "/" + reverse(route, args=[row_id]).removeprefix(get_script_prefix())
     return sign(

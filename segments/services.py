@@ -55,7 +55,7 @@ def segment_create(
             notes=notes,
             is_favorite=is_favorite,
             created_by=by,
-            **_snapped(source, start_time, end_time),
+            **snapped(source, start_time, end_time),
         )
         labels = {"keywords": distinct(keywords), "tags": distinct(tags)}
         segment.search_text = _search_text(notes, labels)
@@ -148,6 +148,26 @@ def extracted_file_set(*, segment_id: UUID, profile: Profile, revision: int, fil
     return True
 
 
+def snapped(source: SourceVideo, start: float, end: float) -> dict[str, Any]:
+    """The columns of a segment's borders. Invalid, by field, for times that make no segment of this source."""
+    _check_times(source, start, end)
+    frames = source.frames
+    try:
+        first, beyond = frames.span(start, end)
+    except ValueError:
+        raise _outside(source, "end_time") from None
+    times = frames.time(first), frames.time(beyond)
+    return {
+        "first_frame": first,
+        "end_frame": beyond,
+        "start_pts": frames.tick(first),
+        "end_pts": frames.tick(beyond),
+        "start_time": times[0],
+        "end_time": times[1],
+        "duration": times[1] - times[0],
+    }
+
+
 # --- inside --------------------------------------------------------------------------------------------
 
 
@@ -173,36 +193,16 @@ def _move(segment: Segment, changes: Mapping[str, Any]) -> None:
     """New borders, judged with the ones that stay; nothing happens when they snap to the same frames."""
     start = changes.get("start_time", segment.start_time)
     end = changes.get("end_time", segment.end_time)
-    snapped = _snapped(segment.source, start, end)
-    if (snapped["first_frame"], snapped["end_frame"]) == (segment.first_frame, segment.end_frame):
+    borders = snapped(segment.source, start, end)
+    if (borders["first_frame"], borders["end_frame"]) == (segment.first_frame, segment.end_frame):
         return
-    for name, value in snapped.items():
+    for name, value in borders.items():
         setattr(segment, name, value)
     segment.revision += 1
     if segment.extracted is not None:
         doom([segment.extracted])
         segment.extracted = segment.extracted_revision = None
     tell_changed(segment.profile, [segment.pk])
-
-
-def _snapped(source: SourceVideo, start: float, end: float) -> dict[str, Any]:
-    """The columns of a segment's borders. Invalid, by field, for times that make no segment of this source."""
-    _check_times(source, start, end)
-    frames = source.frames
-    try:
-        first, beyond = frames.span(start, end)
-    except ValueError:
-        raise _outside(source, "end_time") from None
-    times = frames.time(first), frames.time(beyond)
-    return {
-        "first_frame": first,
-        "end_frame": beyond,
-        "start_pts": frames.tick(first),
-        "end_pts": frames.tick(beyond),
-        "start_time": times[0],
-        "end_time": times[1],
-        "duration": times[1] - times[0],
-    }
 
 
 def _check_times(source: SourceVideo, start: float, end: float) -> None:
