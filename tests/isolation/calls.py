@@ -72,10 +72,11 @@ CALLS: dict[tuple[str, str], Call] = {
     ("source-video-detail", "delete"): Call(path=SOURCE, status=204),
     ("source-video-stream", "get"): Call(path=SOURCE),
     ("source-video-usage", "get"): Call(path=SOURCE),
+    ("source-video-frames", "get"): Call(path=SOURCE),
     ("source-video-retry", "post"): Call(path={"pk": "failed_source"}, status=202),
-    ("source-video-segments", "get"): Call(path=SOURCE),
-    ("source-video-segments", "post"): Call(
-        path=SOURCE, body=lambda ids: {"start_time": 0.2, "end_time": 0.8}, status=201
+    ("source-video-segment-list", "get"): Call(path={"source_id": "source"}),
+    ("source-video-segment-list", "post"): Call(
+        path={"source_id": "source"}, body=lambda ids: {"start_time": 0.2, "end_time": 0.8}, status=201
     ),
     ("segment-list", "get"): Call(),
     ("segment-detail", "get"): Call(path=SEGMENT),
@@ -85,7 +86,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("segment-extract", "post"): Call(path=SEGMENT, status=202),
     ("segment-stream", "get"): Call(path=SEGMENT),
     ("segment-match-srt", "post"): Call(
-        body=lambda ids: {"srt_text": SRT, "source_ids": [str(ids["source"])]}, in_body=True
+        body=lambda ids: {"srt_text": SRT, "source_ids": [str(ids["source"])]}, in_body=True, viewer_may=True
     ),
     ("trash-list", "get"): Call(),
     ("trash-restore", "post"): Call(path={"kind": "trash_kind", "row_id": "trashed_project"}),
@@ -108,6 +109,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("clip-detail", "patch"): Call(path=CLIP, body=lambda ids: {"name": "Renamed"}),
     ("clip-detail", "delete"): Call(path=CLIP, status=204),
     ("clip-render", "post"): Call(path=CLIP, status=202),
+    ("clip-select", "post"): Call(path=CLIP),
     ("clip-stream", "get"): Call(path=CLIP),
-    ("preset-list", "get"): Call(),
+    ("presets", "get"): Call(),
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from conftest import Person, person_of
 from django.apps import apps
@@ -113,7 +113,7 @@ class _Checks:
             return
         text = _text(self._send(self.world.stranger.client, self.world.ids, header=False), limit=10**7)
         self.world.tried[self.route.method, "stranger's own list"] += 1
-        shown = [name for name, value in self.world.ids.items() if str(value) in text]
+        shown = [name for name, value in self.world.ids.items() if isinstance(value, UUID) and str(value) in text]
         if shown:
             self.found.append(f"the stranger's own answer shows the owner's {', '.join(shown)}")
 

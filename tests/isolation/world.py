@@ -15,12 +15,13 @@ from editai.projects.models import Project, ProjectSegment
 from jobs.models import Job
 from profiles import credentials, files, scope, services
 from profiles.credentials import CredentialKind
-from profiles.models import ApiToken, Invitation, Membership, Profile, Role, User
+from profiles.models import ApiToken, Invitation, Membership, Profile, Role, StoredFile, User
 from profiles.tenancy import new_id
-from segments.media_info import FrameIndex
+from segments.media_info import FrameIndex, MediaInfo, VideoStream
 from segments.models import Segment, SegmentLabel, SourceVideo
 from tests.isolation.checker import World
 
+ERROR = {"code": "x", "message": "x", "retryable": True, "next_step": ""}
 CREDENTIAL_KIND = CredentialKind("isolation", "Isolation probe")
 
 
@@ -68,7 +69,7 @@ def _tenant_rows(profile: Profile, tmp_path: Path) -> dict[str, Any]:
     credentials.register_kind(CREDENTIAL_KIND)
     credentials.credential_set(profile=profile, kind=CREDENTIAL_KIND, secret="sk-isolation-0001")
     video = stored_file(profile, tmp_path)
-    source = make_source(profile, name="Footage", original=video)
+    source = make_source(profile, video, name="Footage")
     segment = make_segment(source, extracted=stored_file(profile, tmp_path), extracted_revision=1)
     SegmentLabel.objects.create(
         profile=profile, segment=segment, kind="keyword", text="hello", folded="hello", position=0
@@ -84,11 +85,13 @@ def _tenant_rows(profile: Profile, tmp_path: Path) -> dict[str, Any]:
         preset=ExportPreset.objects.order_by("position")[0],
         file=stored_file(profile, tmp_path),
         poster=stored_file(profile, tmp_path, ".jpg"),
+        recipe_hash="made",
+        rendered_hash="made",
     )
     rows = {
         "file": video,
         "source": source,
-        "failed_source": make_source(profile, name="Broken", original=stored_file(profile, tmp_path), state="failed"),
+        "failed_source": _failed_source(profile, tmp_path),
         "segment": segment,
         "project": project,
         "entry": entry,
@@ -99,24 +102,44 @@ def _tenant_rows(profile: Profile, tmp_path: Path) -> dict[str, Any]:
     return {"kind": CREDENTIAL_KIND.name, "trash_kind": "project", **{name: row.pk for name, row in rows.items()}}
 
 
-def make_source(profile: Profile, **fields: Any) -> SourceVideo:
-    """A source of one second at 30 frames a second, probed."""
-    frames = FrameIndex(
-        np.arange(30, dtype=np.int64), np.arange(30) % 15 == 0, Fraction(1, 30), zero_pts=0, end_pts=30
-    )
+def make_source(profile: Profile, original: StoredFile, **fields: Any) -> SourceVideo:
+    """A source of one second at 30 frames a second, probed; every derivative is the same file."""
+    frames = FrameIndex(np.arange(30, dtype=np.int64), np.arange(30) % 15 == 0, Fraction(1, 30), zero_pts=0, end_pts=30)
+    info = MediaInfo("mov", 1.0, original.size, _PICTURE, None, frames)
     values: dict[str, Any] = {
         "state": SourceVideo.State.READY,
-        "size": 1000,
-        "sha256": "0" * 64,
-        "duration_seconds": 1.0,
+        "size": original.size,
+        "sha256": original.sha256,
+        "duration_seconds": info.duration_seconds,
         "width": 320,
         "height": 240,
         "frame_rate": 30.0,
         "has_audio": False,
+        "media": info.as_dict(),
         "frame_index": frames.to_bytes(),
+        **{name: original for name in ("original", "poster", "filmstrip", "waveform", "proxy")},
         **fields,
     }
     return SourceVideo.objects.create(profile=profile, **values)
+
+
+_PICTURE = VideoStream(
+    index=0,
+    codec="h264",
+    profile="High",
+    pix_fmt="yuv420p",
+    width=320,
+    height=240,
+    sar=Fraction(1),
+    rotation=0,
+    display_width=320,
+    display_height=240,
+    avg_frame_rate=Fraction(30),
+    is_vfr=False,
+    time_base=Fraction(1, 30),
+    start_pts=0,
+    bit_rate=100_000,
+)
 
 
 def make_segment(source: SourceVideo, **fields: Any) -> Segment:
@@ -135,16 +158,34 @@ def make_segment(source: SourceVideo, **fields: Any) -> Segment:
     )
 
 
+def _failed_source(profile: Profile, tmp_path: Path) -> SourceVideo:
+    file = stored_file(profile, tmp_path)
+    source = SourceVideo.objects.create(
+        profile=profile, name="Broken", size=file.size, sha256=file.sha256, original=file, state="processing"
+    )
+    Job.objects.create(
+        profile=profile,
+        kind="ingest",
+        queue="media",
+        priority=10,
+        max_attempts=3,
+        subject=source.pk,
+        status="failed",
+        finished_at=timezone.now(),
+        error=ERROR,
+    )
+    return source
+
+
 def _jobs(profile: Profile, tmp_path: Path) -> dict[str, Job]:
     now = timezone.now()
     common = {"profile": profile, "kind": "extract", "queue": "media", "priority": 20, "max_attempts": 3}
-    error = {"code": "x", "message": "x", "retryable": True, "next_step": ""}
     return {
         "queued_job": Job.objects.create(**common),
         "done_job": Job.objects.create(
             **common, status="succeeded", finished_at=now, output=stored_file(profile, tmp_path)
         ),
-        "failed_job": Job.objects.create(**common, status="failed", finished_at=now, error=error),
+        "failed_job": Job.objects.create(**common, status="failed", finished_at=now, error=ERROR),
     }
 
 
