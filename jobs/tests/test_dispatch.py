@@ -1,5 +1,6 @@
 """Who is rung when: free slots, fairness, and what happens when messages or the broker are lost."""
 
+import itertools
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -94,7 +95,7 @@ def test_who_was_served_longest_ago_goes_first(bell: Bell, owner: Person, strang
         order.append(brand.pk)
         with scope.activate(brand.pk):
             execute(Job.objects.get(pk=pk))
-    assert all(one != next_one for one, next_one in zip(order, order[1:], strict=False))
+    assert all(one != next_one for one, next_one in itertools.pairwise(order))
 
 
 def _of(profile: Profile, pk: object) -> bool:

@@ -78,11 +78,13 @@ def test_a_body_works_in_its_scope_and_private_folder(enqueue: Enqueue, owner: P
     does(body)
     job = execute(enqueue(params={"x": "y"}, by=owner.user))
     assert (job.status, job.progress, job.result) == (Status.SUCCEEDED, 100, {"a": 1, "b": 2})
-    assert job.output is not None and storage.backend().exists(job.output.key)
+    assert job.output is not None
+    assert storage.backend().exists(job.output.key)
     assert seen["scope"] == owner.profile.pk
     assert seen["mode"] == 0o700
     assert seen["params"] == {"x": "y"}
-    assert not seen["folder"].exists() and not seen["folder"].parent.exists()
+    assert not seen["folder"].exists()
+    assert not seen["folder"].parent.exists()
     assert job.bytes_written == 5
     assert job.cpu_seconds > 0
     assert events(job) == ["queued", "started", "succeeded"]
@@ -157,7 +159,8 @@ def test_errors_become_data(
     assert job.status == Status.FAILED
     assert job.error is not None
     assert (job.error["code"], job.error["retryable"]) == (code, retryable)
-    assert "/srv" not in str(job.error) and "abc123" not in job.traceback
+    assert "/srv" not in str(job.error)
+    assert "abc123" not in job.traceback
     assert type(error).__name__ in job.traceback
     assert not list(Path(scratch.settings.SCRATCH_DIR).rglob("*"))
 
@@ -201,7 +204,8 @@ def test_the_person_who_asked_must_still_be_an_editor(enqueue: Enqueue, owner: P
     runs: list[int] = []
     does(lambda attempt: runs.append(1))
     job = execute(enqueue(by=viewer.user))
-    assert job.error is not None and job.error["code"] == "not_permitted"
+    assert job.error is not None
+    assert job.error["code"] == "not_permitted"
     job = enqueue(by=owner.user)
     Membership.objects.filter(user=owner.user).update(role=Role.VIEWER)
     assert execute(job).status == Status.FAILED
@@ -362,7 +366,8 @@ def test_a_full_scratch_disk_is_the_jobs_error(enqueue: Enqueue, monkeypatch: py
 
     monkeypatch.setattr(Path, "mkdir", no_room)
     job = execute(enqueue())
-    assert job.error is not None and job.error["code"] == "disk_full"
+    assert job.error is not None
+    assert job.error["code"] == "disk_full"
 
 
 def test_the_sweep_leaves_running_attempts_alone(enqueue: Enqueue, settings: Any) -> None:

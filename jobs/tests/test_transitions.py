@@ -28,7 +28,8 @@ def test_a_claim_counts_the_attempt_and_takes_the_lease(enqueue: Enqueue) -> Non
     job = claim(enqueue())
     assert job is not None
     assert (job.status, job.attempt, job.worker_name) == (Status.RUNNING, 1, "worker")
-    assert job.lease_expires_at is not None and job.lease_expires_at > timezone.now()
+    assert job.lease_expires_at is not None
+    assert job.lease_expires_at > timezone.now()
     assert events(job) == ["queued", "started"]
 
 
@@ -119,7 +120,8 @@ def test_who_lost_the_lease_writes_nothing(enqueue: Enqueue, write: Callable[[Jo
     expire(old)
     reaper.reap()
     new = claim(old)
-    assert new is not None and new.attempt == 2
+    assert new is not None
+    assert new.attempt == 2
     before = fresh(new)
     with scope.activate(old.profile_id), pytest.raises(LeaseLost):
         write(old)
@@ -198,7 +200,8 @@ def test_crashes_have_a_limit_of_their_own(enqueue: Enqueue) -> None:
     expire(job)
     reaper.reap()
     row = fresh(job)
-    assert row.status == Status.FAILED and row.error["code"] == "worker_lost"
+    assert row.status == Status.FAILED
+    assert row.error["code"] == "worker_lost"
     assert row.failures == 0
 
 
@@ -208,7 +211,8 @@ def test_a_lost_attempt_that_cannot_be_repeated_needs_attention(enqueue: Enqueue
     expire(job)
     reaper.reap()
     row = fresh(job)
-    assert row.status == Status.NEEDS_ATTENTION and row.error["code"] == "outcome_unknown"
+    assert row.status == Status.NEEDS_ATTENTION
+    assert row.error["code"] == "outcome_unknown"
 
 
 def test_the_reaper_leaves_the_living_alone_and_ends_what_was_to_be_cancelled(enqueue: Enqueue, owner: Person) -> None:
