@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from conftest import Person
 from jobs import dispatch as dispatching
-from jobs import execution, services
+from jobs import execution, services, transitions
 from jobs.models import Job, Worker
 from jobs.tests import kinds
 from profiles import scope
@@ -85,8 +85,6 @@ def execute(job: Job) -> Job:
 
 
 def claim(job: Job, worker: str = "worker") -> Job | None:
-    from jobs import transitions
-
     with scope.activate(job.profile_id):
         return transitions.claim(kinds.known(job.kind), job.profile_id, job.pk, worker)
 

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from conftest import Person
 from jobs import idempotency, registry, services
 from jobs.models import IdempotencyKey, Job, Status
 from jobs.registry import Estimate
-from jobs.tests.conftest import Bell, claim, events, execute, fresh
+from jobs.tests.conftest import Bell, add_worker, claim, events, execute, fresh
 from profiles import scope
 from profiles.errors import Conflict, DomainError, TooMany
 from profiles.models import Profile
@@ -29,8 +30,6 @@ def test_an_unknown_kind_is_a_mistake_of_the_program(enqueue: Enqueue) -> None:
 
 
 def test_nobody_is_told_before_the_commit(enqueue: Enqueue, bell: Bell, owner: Person) -> None:
-    from jobs.tests.conftest import add_worker
-
     add_worker(1)
     with transaction.atomic():
         job = enqueue()
@@ -198,8 +197,6 @@ def test_what_start_wrote_goes_when_the_key_was_taken_meanwhile(enqueue: Enqueue
 
 
 def test_old_keys_are_forgotten(enqueue: Enqueue, owner: Person) -> None:
-    from django.utils import timezone
-
     enqueue(idempotency_key="old")
     enqueue(idempotency_key="new")
     with scope.activate(owner.profile.pk):

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from conftest import Person
@@ -50,8 +51,6 @@ def stored(job: Job) -> list[StoredFile]:
 
 
 def in_background(job: Job) -> threading.Thread:
-    from django.db import connections
-
     def run() -> None:
         try:
             execute(job)
@@ -231,8 +230,6 @@ def test_cancel_midway_kills_a_real_child(enqueue: Enqueue, owner: Person, setti
 
 
 def children() -> list[int]:
-    import psutil
-
     return [child.pid for child in psutil.Process().children(recursive=True) if "ffmpeg" in " ".join(child.cmdline())]
 
 

@@ -1,5 +1,6 @@
 """One row, one attempt at a time: claims, leases, fences, ends."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -53,8 +54,6 @@ def test_the_control_a_claim_that_looks_first_and_writes_then_is_won_by_several(
                 values = {"status": Status.RUNNING, "attempt": 1, "started_at": now, "lease_expires_at": now}
                 Job.objects.filter(pk=job.pk).update(**values)
             return waiting
-
-    import threading
 
     everybody_looked = threading.Barrier(4)
     assert race(careless, 4).count(True) == 4

@@ -11,11 +11,12 @@ from typing import Any
 
 import psutil
 import pytest
+from celery import Celery
 from django.conf import settings as django_settings
 from django.db import connection
 
 from conftest import Person
-from jobs import reaper, services, workers
+from jobs import reaper, registry, services, workers
 from jobs.dispatch import dispatch
 from jobs.models import Job, Status, Worker
 from jobs.tests import kinds
@@ -40,10 +41,6 @@ def wait_for(check: Callable[[], Any], what: str, seconds: float = 25) -> Any:
 @pytest.fixture
 def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The folder broker of its own for this test, for the test's process and for the worker's."""
-    from celery import Celery
-
-    from jobs import registry
-
     environment = _environment(tmp_path)
     app = Celery("tests", set_as_current=False)
     folder = tmp_path / "data" / "broker"
