@@ -56,10 +56,14 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "profiles.api.schema.responses_are_complete",
+        "profiles.api.examples.add_examples",
         "profiles.api.schema.document_errors",
     ],
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "jobs.models.Status",
+        "JobEventKind": "jobs.models.JobEvent.Kind",
+        "SourceState": "segments.selectors.STATES",
+        "ClipState": "editai.clips.models.Clip.ShownState",
         "HealthState": "editai.health.State",
         "Role": "profiles.models.Role",
         "Ceiling": "profiles.models.Ceiling",

@@ -5,9 +5,12 @@ from typing import Any
 from drf_spectacular.contrib.django_filters import DjangoFilterExtension
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import force_instance, get_doc
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.fields import FileField
 
+_HOOKS = {"create": "perform_create", "partial_update": "perform_update", "destroy": "perform_destroy"}
 _METHODS = ("get", "post", "put", "patch", "delete")
 _ERRORS = {
     "400": ("BadInput", "The input does not make sense; `fields` says where."),
@@ -68,6 +71,30 @@ class EditAISchema(AutoSchema):
                 )
             )
         return parameters
+
+    def get_description(self) -> str:
+        """The words of the action; where a mixin is the action, those of what it calls."""
+        action = getattr(self.view, "action", None) or self.method.lower()
+        hook = {"create": "perform_create", "partial_update": "perform_update", "destroy": "perform_destroy"}.get(
+            action
+        )
+        function = getattr(self.view, action, None)
+        if hook and function is not None and not get_doc(function):
+            function = getattr(self.view, hook, None)
+        words: str = get_doc(function) if function is not None else ""
+        return words or super().get_description()
+
+    def map_parsers(self) -> list[Any]:
+        """Forms do what JSON does; they are documented where a file is sent."""
+        offered: list[Any] = super().map_parsers()
+        if "application/json" in offered and not self._takes_files():
+            return ["application/json"]
+        return [media_type for media_type in offered if media_type != "application/x-www-form-urlencoded"]
+
+    def _takes_files(self) -> bool:
+        body = self.get_request_serializer()
+        fields = getattr(force_instance(body), "fields", None) if not isinstance(body, dict) else None
+        return any(isinstance(field, FileField) for field in (fields or {}).values())
 
     def get_auth(self) -> list[dict[str, Any]]:
         auth: list[dict[str, Any]] = super().get_auth()
