@@ -264,11 +264,7 @@ def guard(commands: dict[str, str], grace_seconds: float = GRACE_SECONDS) -> int
 def main() -> int:
     parser = argparse.ArgumentParser(description="Runs every line of a Procfile; see the head of this file.")
     parser.add_argument("procfile", type=Path)
-    parser.add_argument("--die-with-parent", action="store_true", help="stop when the starting process ends")
-    options = parser.parse_args()
-    if options.die_with_parent:
-        die_with_parent(signal.SIGTERM, os.getppid())
-    return guard(parse_procfile(options.procfile.read_text()))
+    return guard(parse_procfile(parser.parse_args().procfile.read_text()))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
@@ -18,6 +19,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)  # run by its path, it would find only its neighbours
 
+from editai.supervisor import die_with_parent  # noqa: E402
 from scripts.services import install_system_packages, services, temporary_folder  # noqa: E402
 
 PYTHON = sys.executable
@@ -134,7 +136,11 @@ def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProc
 
 def run_pytest(environment: dict[str, str], *arguments: str) -> int:
     process = subprocess.Popen(
-        [PYTHON, "-m", "pytest", *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL
+        [PYTHON, "-m", "pytest", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=partial(die_with_parent, signal.SIGINT, os.getpid()),
     )
     try:
         return process.wait()

@@ -1,7 +1,6 @@
 """PostgreSQL and Redis for tests: the installed binaries, free ports, a temporary folder, gone at the end."""
 
 import contextlib
-import ctypes
 import glob
 import os
 import pwd
@@ -14,10 +13,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
-PR_SET_PDEATHSIG = 1
+from editai.supervisor import die_with_parent
+
 START_SECONDS = 60
 # the fastest a throw-away database can be: it has nothing to lose in a power cut
 POSTGRES_SETTINGS = {
@@ -103,17 +104,6 @@ def unprivileged() -> Identity:
     sys.exit("PostgreSQL refuses to run as root, and there is neither a user 'postgres' nor 'nobody'.")
 
 
-def _die_with_parent(number: int) -> Callable[[], None]:
-    libc, parent = ctypes.CDLL(None), os.getpid()
-
-    def ask() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask
-
-
 def _until(ready: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ready():
@@ -163,7 +153,7 @@ def postgres(folder: Path) -> Iterator[str]:
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C ends the tests first
-            preexec_fn=_die_with_parent(signal.SIGQUIT),
+            preexec_fn=partial(die_with_parent, signal.SIGQUIT, os.getpid()),
             **who,
         )
     try:
@@ -192,7 +182,7 @@ def redis(folder: Path) -> Iterator[str]:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_die_with_parent(signal.SIGKILL),
+            preexec_fn=partial(die_with_parent, signal.SIGKILL, os.getpid()),
         )
     try:
         _until(lambda: b"eady to accept connections" in log.read_bytes(), process, log)

@@ -13,10 +13,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
+SUPERVISE = [sys.executable, "-m", "editai.supervisor", str(ROOT / "Procfile")]
 NEEDED_BYTES = 256 * 2**20
 HEALTH_SECONDS = 120
 
@@ -112,26 +114,35 @@ def manage(arguments: list[str]) -> None:
 
 def serve() -> NoReturn:
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "editai.supervisor", str(ROOT / "Procfile")])
+    os.execv(SUPERVISE[0], SUPERVISE)
 
 
 def demo(video: Path | None, host: str, port: int, log: Path, descriptors: tuple[int, ...]) -> int:
     """Serves, waits until it is well, drives the demo against it; gives the demo's exit status."""
+
+    from editai.supervisor import die_with_parent
 
     def stop(*_: object) -> NoReturn:
         sys.exit(143)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
-    command = [sys.executable, "-m", "editai.supervisor", str(ROOT / "Procfile"), "--die-with-parent"]
+    end_with_this = partial(die_with_parent, signal.SIGTERM, os.getpid())
     driver: subprocess.Popen[bytes] | None = None
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True, pass_fds=descriptors
+            SUPERVISE,
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C ends the demo first
+            pass_fds=descriptors,
+            preexec_fn=end_with_this,
         )
     try:
         wait_for_health(host, port, server, log)
-        driver = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "demo", *([str(video)] if video else [])])
+        drive = [sys.executable, str(ROOT / "manage.py"), "demo", *([str(video)] if video else [])]
+        driver = subprocess.Popen(drive, preexec_fn=end_with_this)
         status = driver.wait()
         if status != 0:
             print(f"What the server said meanwhile: {log}", file=sys.stderr)

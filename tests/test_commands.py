@@ -388,3 +388,42 @@ def test_whatever_is_killed_comes_back_and_nothing_is_left(project):
         until(project.is_healthy, 30, project.log)
         running.kill()
         until(lambda: project.processes() == [], why=project.log)
+
+
+DEMO = """
+import sys, time
+from django.core.management.base import BaseCommand
+
+class Command(BaseCommand):
+    def add_arguments(self, parser):
+        parser.add_argument("video", nargs="?")
+
+    def handle(self, *args, **options):
+        print("drives", options["video"], flush=True)
+        if "slow" in options["video"]:
+            time.sleep(600)
+        sys.exit(3)
+"""
+
+
+@pytest.mark.embedded
+def test_demo_is_driven_against_a_running_server_and_all_is_stopped(project):
+    (project.root / "editai" / "management" / "commands" / "demo.py").write_text(DEMO)
+    for name in ("quick.mp4", "slow.mp4"):
+        (project.root / name).touch()
+    done = project.run("demo", str(project.root / "quick.mp4"))
+    assert done.returncode == 3, done
+    assert done.stdout.splitlines()[-1] == f"drives {project.root / 'quick.mp4'}"
+    assert done.stderr.splitlines()[-1] == f"What the server said meanwhile: {project.data / 'demo.log'}"
+    assert project.processes() == []
+    log = (project.data / "demo.log").read_text()
+    assert '"GET /api/v1/health/ HTTP/1.1" 200' in log
+
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGKILL, -9)):
+        with (project.root / "log").open("wb") as output:
+            command = [str(project.root / "run"), "demo", "slow.mp4"]
+            running = subprocess.Popen(command, env=project.environment, cwd=project.root, stdout=output, stderr=output)
+        until(lambda: "drives" in project.log(), 60, project.log)
+        running.send_signal(number)
+        assert running.wait(20) == status
+        until(lambda: project.processes() == [], why=project.log)
