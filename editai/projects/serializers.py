@@ -83,7 +83,7 @@ class LineupInputSerializer(StrictSerializer):
     segment_ids = serializers.ListField(
         child=serializers.UUIDField(), required=False, max_length=MAX_ENTRIES, allow_empty=True
     )
-    entries = EntryInputSerializer(many=True, required=False, allow_empty=True, max_length=MAX_ENTRIES)
+    entries = EntryInputSerializer(many=True, required=False, allow_empty=True)
     max_lists = {"segment_ids": MAX_ENTRIES, "entries": MAX_ENTRIES}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

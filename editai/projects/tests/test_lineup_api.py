@@ -4,10 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from conftest import Person
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from conftest import Person
 from editai.projects.models import Project, ProjectSegment
 from editai.projects.tests.builders import make_project, make_segment, make_source
 from profiles.scope import activate

@@ -4,11 +4,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from conftest import Person
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from conftest import Person
 from editai.projects.models import Project
 from editai.projects.tests.builders import make_project, make_segment, make_source
 from profiles.scope import activate

@@ -1,0 +1,57 @@
+"""Clips in the trash, on their own or along with their project."""
+
+from editai.clips.models import Clip
+from editai.clips.services import stop_renders
+from editai.clips.staleness import refresh
+from editai.projects.models import Project
+from editai.projects.trash import goes_along
+from profiles.errors import Conflict
+from profiles.files import doom
+from profiles.tenancy import GuardedQuerySet
+from profiles.trash import TrashKind, register_trash
+
+
+def _of(project: Project) -> GuardedQuerySet:
+    rows: GuardedQuerySet = Clip.objects.for_profile(project.profile).filter(project=project)
+    return rows
+
+
+def _thrown(clip: Clip) -> None:
+    stop_renders(clip.profile, [clip])
+
+
+def _project_thrown(project: Project) -> None:
+    stop_renders(project.profile, list(_of(project).defer("recipe")))
+
+
+def _restored(clip: Clip) -> None:
+    project = Project.objects.select_for_update(of=("self",)).get(pk=clip.project_id)
+    if project.trashed_at is not None:
+        raise Conflict("Its project is in the trash: restore that first.", code="project_in_trash")
+    refresh(project)
+
+
+def _purge(clip: Clip) -> None:
+    files = [clip.file, clip.poster]
+    clip.delete()
+    doom(files)
+
+
+def _purge_project(project: Project) -> None:
+    for clip in _of(project).select_related("file", "poster"):
+        _purge(clip)
+
+
+def register() -> None:
+    register_trash(
+        TrashKind(
+            name="clip",
+            model=Clip,
+            label=lambda clip: str(clip.name),
+            purge=_purge,
+            on_trash=_thrown,
+            on_restore=_restored,
+            rows=lambda: Clip.objects.defer("recipe"),
+        )
+    )
+    goes_along(_of, on_trash=_project_thrown, purge=_purge_project)

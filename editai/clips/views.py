@@ -1,0 +1,153 @@
+"""Clips over HTTP: made from projects, looked at, streamed, rendered anew."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from editai.clips import services
+from editai.clips.models import Clip, ExportPreset
+from editai.clips.selectors import ClipFilter, clips_alive
+from editai.clips.serializers import (
+    ClipDetailSerializer,
+    ClipInputSerializer,
+    ClipSerializer,
+    GenerateSerializer,
+    PresetListSerializer,
+    SelectSerializer,
+)
+from editai.projects.models import Project
+from jobs.idempotency import run_once
+from jobs.models import Job
+from jobs.selectors import jobs_of
+from jobs.serializers import JobSerializer
+from profiles.api.errors import CHECK_FIELDS
+from profiles.api.media import media_action, serve_file
+from profiles.api.viewsets import DestroyMixin, ListMixin, PatchMixin, ProfileViewSet
+from profiles.errors import Invalid, NotFound
+from segments.links import check_version
+
+VARIANTS = ("video", "poster")
+
+
+def _accepted(view: ProfileViewSet, job: Job) -> Response:
+    """202 with the job."""
+    shown = jobs_of(view.profile).get(pk=job.pk)
+    data = JobSerializer(shown, context=view.get_serializer_context()).data
+    return Response(data, status=status.HTTP_202_ACCEPTED)
+
+
+class ClipViewSet(ListMixin, PatchMixin, DestroyMixin, ProfileViewSet):
+    """Finished clips, newest first, and those on their way."""
+
+    queryset = Clip.objects.filter(trashed_at=None)
+    serializer_class = ClipSerializer
+    input_serializers = {"partial_update": ClipInputSerializer, "select": SelectSerializer}
+    filterset_class = ClipFilter
+    search_fields = ("name", "project__name")
+    ordering_fields = ("created_at", "name", "duration_seconds")
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset()
+        rows = clips_alive(self.profile)
+        return rows.select_related("poster") if self.action == "stream" else rows
+
+    @extend_schema(responses=ClipDetailSerializer)
+    def retrieve(self, request: Request, pk: Any = None) -> Response:
+        """One clip, with its recipe."""
+        data = ClipDetailSerializer(self.get_object(), context=self.get_serializer_context()).data
+        return Response(data)
+
+    def perform_update(self, serializer: Any) -> Clip:
+        return services.clip_update(profile=self.profile, clip=serializer.instance, **serializer.validated_data)
+
+    def perform_destroy(self, row: Clip) -> None:
+        services.clip_delete(profile=self.profile, clip=row)
+
+    @extend_schema(request=SelectSerializer, responses=ClipSerializer)
+    @action(detail=True, methods=["post"])
+    def select(self, request: Request, pk: Any = None) -> Response:
+        """Marks a clip as chosen, or takes the mark off."""
+        clip = self.get_object()
+        chosen = self.read_body().validated_data["is_selected"]
+        return self.answer(services.clip_update(profile=self.profile, clip=clip, is_selected=chosen))
+
+    @extend_schema(request=None, responses={202: JobSerializer})
+    @action(detail=True, methods=["post"])
+    def render(self, request: Request, pk: Any = None) -> Response:
+        """Renders the clip from its project as it is now. When nothing has changed, the job ends at once and nothing
+        is encoded; while the same is being rendered already, the answer is that job."""
+        clip = self.get_object()
+        by: Any = request.user
+        job = run_once(request, lambda: services.clip_request_render(profile=self.profile, clip=clip, by=by))
+        return _accepted(self, job)
+
+    @extend_schema(parameters=[OpenApiParameter("variant", str, enum=VARIANTS, default="video")])
+    @media_action(content_type="video/mp4")
+    def stream(self, request: Request, pk: Any = None) -> HttpResponseBase:
+        """The clip, or its poster, with one byte range if asked for. A clip that is rendered anew keeps its old file
+        until the new one is there."""
+        variant = request.query_params.get("variant") or "video"
+        if variant not in VARIANTS:
+            raise Invalid(CHECK_FIELDS, fields={"variant": [f"Choose one of {', '.join(VARIANTS)}."]})
+        clip = self.get_object()
+        file = clip.file if variant == "video" else clip.poster
+        if file is not None:
+            check_version(request, file)
+        return serve_file(request, file, name=clip.name)
+
+
+class ProjectClipsViewSet(ListMixin, ProfileViewSet):
+    """What is made from one project."""
+
+    queryset = Clip.objects.filter(trashed_at=None)
+    serializer_class = ClipSerializer
+    input_serializers = {"generate": GenerateSerializer}
+    filterset_class = ClipFilter
+    search_fields = ("name",)
+    ordering_fields = ("created_at", "name", "duration_seconds")
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset()
+        return clips_alive(self.profile).filter(project=self._project())
+
+    def _project(self) -> Project:
+        rows = Project.objects.for_profile(self.profile).filter(pk=self.kwargs["pk"], trashed_at=None)
+        project: Project | None = rows.first()
+        if project is None:
+            raise NotFound
+        return project
+
+    @extend_schema(request=GenerateSerializer, responses={202: JobSerializer})
+    def generate(self, request: Request, pk: Any = None) -> Response:
+        """Makes clips of the project as it is now: 202 with one job for all variants, whose `result.clips` lists them.
+        What is rendered already is not encoded again; what is under way answers with its job."""
+        project = self._project()
+        data = self.read_body().validated_data
+        by: Any = request.user
+        job = run_once(request, lambda: services.generate(profile=self.profile, project=project, by=by, **data))
+        return _accepted(self, job)
+
+
+class PresetView(GenericAPIView[ExportPreset]):
+    """What clips can be made for, the same for all profiles."""
+
+    queryset = ExportPreset.objects.all()
+    serializer_class = PresetListSerializer
+    filter_backends = ()
+    pagination_class = None
+
+    @extend_schema(responses=PresetListSerializer)
+    def get(self, request: Request) -> Response:
+        """The export presets with the networks' limits."""
+        page = {"next": None, "previous": None, "results": self.get_queryset()}
+        return Response(PresetListSerializer(page).data)
