@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from profiles import scope
 
 request_id: ContextVar[str] = ContextVar("editai_request_id", default="")
+# The profile of the request of this thread: it outlives the scope, for what Django has to say of the answer.
+request_profile: ContextVar[str] = ContextVar("editai_request_profile", default="")
 
 _SECRETS = re.compile(r"((?:[?&;]|\b)(?:sig|X-Amz-[A-Za-z-]+|token|api_key)=)[^&\s\"']+", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029]")
@@ -27,7 +29,7 @@ class ContextFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         active = scope.current()
-        profile = str(active.profile_id) if active and active.profile_id else ""
+        profile = str(active.profile_id) if active and active.profile_id else request_profile.get()
         record.profile = profile
         record.profile_tag = f"[Profile {profile}] " if profile else ""
         record.request_id = request_id.get()

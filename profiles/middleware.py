@@ -6,9 +6,7 @@ are a 404, as is every profile that the caller is no member of.
 """
 
 import hashlib
-import logging
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,7 +24,6 @@ from profiles.models import Ceiling, Membership, Profile, Role, User
 from profiles.tokens import token_authenticate
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-log = logging.getLogger("editai.requests")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _BRAND_PATH = re.compile(r"/p/(?P<slug>[-a-z0-9_]{1,60})(?P<rest>/(?:api|admin|login|logout)(?:/.*)?)", re.DOTALL)
@@ -34,7 +31,7 @@ _FORM_OVERHEAD = 2**20  # multipart borders and text fields beside the file
 
 
 class RequestContextMiddleware:
-    """Gives each request an id, and writes one access line when it is answered."""
+    """Gives each request an id, which its answer and its log lines carry. The access line is the web server's."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -42,24 +39,11 @@ class RequestContextMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         given = request.headers.get("X-Request-Id", "")
         request.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
-        token = logs.request_id.set(request.request_id)
-        started = time.monotonic()
-        try:
-            response = self.get_response(request)
-            response["X-Request-Id"] = request.request_id
-            self._log(request, response, time.monotonic() - started)
-            return response
-        finally:
-            logs.request_id.reset(token)
-
-    def _log(self, request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
-        profile = getattr(request, "profile", None)
-        line = ("%s %s %s %.0f ms", request.method, request.path, response.status_code, seconds * 1000)
-        if profile is None:
-            log.info(*line)
-            return
-        with scope.activate(profile.pk):
-            log.info(*line)
+        logs.request_id.set(request.request_id)  # until the next request of this thread: Django logs after us
+        logs.request_profile.set("")
+        response = self.get_response(request)
+        response["X-Request-Id"] = request.request_id
+        return response
 
 
 class BodyLimitMiddleware:
@@ -143,6 +127,7 @@ class ProfileMiddleware:
             return error_response(error, request=request)
         request.profile = membership.profile
         request.role = effective_role(Role(membership.role), request.ceiling)
+        logs.request_profile.set(str(membership.profile_id))
         request.profile_scope = scope.activate(membership.profile_id)
         request.profile_scope.__enter__()
         return None

@@ -88,7 +88,7 @@ def s3_server(folder: Path) -> Iterator[dict[str, str]]:
 def _answers(url: str) -> bool:
     try:
         return requests.get(f"{url}/moto-api/", timeout=5).status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

@@ -102,7 +102,7 @@ class Machine:
     def start(self) -> None:
         self.log = (self.folder / "stack.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "editai.supervisor", str(self.procfile), "--die-with-parent"],
+            [sys.executable, "-m", "editai.supervisor", str(self.procfile)],
             cwd=ROOT,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -190,9 +190,12 @@ class Installation:
         wait_until(self._healthy, START_SECONDS, f"health of {self.url}: {self.machines[0].folder}")
 
     def _healthy(self) -> bool:
+        for machine in self.machines:
+            assert machine.process is not None
+            assert machine.process.poll() is None, f"{machine.name} ended at its start:\n{machine.said()[-3000:]}"
         try:
             answer = requests.get(f"{self.url}/api/v1/health/", timeout=5)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
         return answer.status_code == 200 and answer.json()["status"] == "ok"
 

@@ -121,13 +121,14 @@ def test_each_log_line_names_its_profile_and_stays_one_line(owner: Person) -> No
     assert line == f"[Profile {owner.profile.pk}] got a\\n[Profile forged] b?sig=[redacted]&a=1"
 
 
-def test_a_request_is_logged_with_its_profile(owner: Person, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_django_logs_of_a_request_names_its_profile(owner: Person, caplog: pytest.LogCaptureFixture) -> None:
     handler_filter = ContextFilter()
     caplog.handler.addFilter(handler_filter)
-    with caplog.at_level(logging.INFO, logger="editai.requests"):
-        owner.client.get(ME)
+    with caplog.at_level(logging.WARNING, logger="django.request"):
+        owner.client.get(f"/api/v1/auth/tokens/{uuid4()}/")
+        Client().get("/api/v1/nothing/")
     caplog.handler.removeFilter(handler_filter)
-    assert [record.profile for record in caplog.records] == [str(owner.profile.pk)]  # type: ignore[attr-defined]
+    assert [record.profile for record in caplog.records] == [str(owner.profile.pk), ""]  # type: ignore[attr-defined]
 
 
 def link(person: Person, **changes: str) -> str:
