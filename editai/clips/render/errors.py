@@ -21,3 +21,17 @@ class BadOutputError(RenderError):
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = list(faults)
         super().__init__("The finished clip did not pass its check: " + "; ".join(self.faults) + ".")
+
+
+class ChangingSourceError(RenderError):
+    """A source whose picture or sound changes its form midway: size, pixel format, channels.
+
+    ffmpeg rebuilds its filters then and loses its place, so what comes out would be wrong.
+    """
+
+    code = "source_changes"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A source changes its picture size or format midway. Convert it to one form and upload it again."
+        )

@@ -86,9 +86,9 @@ def _frame_shape(entry: RenderInput, size: tuple[int, int], framing: Framing, la
     if framing.fit is Fit.PAD:
         return f"{inner},pad={size[0]}:{size[1]}:{place.x}:{place.y}:color={framing.color}"
     ground = window(video, entry.crop, size)
-    small = tuple(max(2, side // 8 * 2) for side in size)
+    small = max(2, size[0] // 8 * 2), max(2, size[1] // 8 * 2)
     blurred = (
-        f"{_crop(ground)},{to_output_colors(video, *small, flags='bilinear')},"
+        f"{_crop(ground)},{to_output_colors(video, small[0], small[1], flags='bilinear')},"
         f"gblur=sigma={max(2, small[0] // 24)}:steps=2,lutyuv=y=val*0.7,"
         f"scale={size[0]}:{size[1]}:flags=bilinear"
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from editai.clips.render.errors import ChangingSourceError
 from editai.clips.render.graph import mux_command, picture_command, sound_command
 from editai.clips.render.loudness import level
 from editai.clips.render.runner import Meter, Runner
@@ -26,7 +27,7 @@ Report = Callable[[str, float], None]
 # Shares of the whole work, as found on ordinary footage.
 MIXED, LEVELLED, ENCODED, JOINED = 0.08, 0.15, 0.95, 0.97
 ENCODER_THREADS = 2
-_SOUND_FAILURES = {"ffmpeg_failed", "invalid_media"}
+_SOUND_FAILURES = {"ffmpeg_failed", "invalid_media", ChangingSourceError.code}
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def render(
 
     `scratch`: an existing private folder for intermediate files (sound at 0.4 MB per second, the picture up to
     twice); what is left there after an error is the caller's to remove. `report(step, fraction)`: fraction of
-    the whole, never falling. `threads`: of the encoder. Raises RenderError and what `run` raises (FfmpegError,
-    Stopped); then nothing is at `out`.
+    the whole, never falling. `threads`: of the encoder. Raises RenderError (ChangingSourceError,
+    BadOutputError) and what `run` raises (FfmpegError, Stopped); then nothing is at `out`.
     """
     work = _Work(recipe, scratch, Meter(run), _Progress(report), threads)
     frames, samples = total_frames(work.slots), total_samples(work.slots)
@@ -145,16 +146,16 @@ class _Work:
         out = self.scratch / f"mix-{group[0].number:05d}.wav"
         seconds = sum(slot.samples for slot in group) / SAMPLE_RATE
         try:
-            self.meter.run(sound_command(group, out, silent=frozenset(self.unreadable)), duration=seconds)
-        except FfmpegError as error:
-            if error.code not in _SOUND_FAILURES or not any(slot.entry.is_audible for slot in group):
+            command = sound_command(group, out, silent=frozenset(self.unreadable))
+            self.meter.run_unchanging(command, duration=seconds)
+        except (FfmpegError, ChangingSourceError) as error:
+            audible = [slot for slot in group if slot.entry.is_audible and slot.number not in self.unreadable]
+            if error.code not in _SOUND_FAILURES or not audible:
                 raise
+            out.unlink(missing_ok=True)
             if len(group) > 1:
-                out.unlink(missing_ok=True)
                 return [path for slot in group for path in self._mix([slot])]
-            logger.warning("sound of entry %d cannot be read: silence", group[0].number)
-            if group[0].number in self.unreadable:
-                raise
+            logger.warning("sound of entry %d cannot be read (%s): silence", group[0].number, error.code)
             self.unreadable.add(group[0].number)
             return self._mix(group)
         return [out]
@@ -173,7 +174,7 @@ class _Work:
             tell = self.progress.between(step, low, high)
             tell(0.0)
             seconds = float(length / preset.fps)
-            self.meter.run(
+            self.meter.run_unchanging(
                 picture_command(group, preset, framing, part, threads=self.threads, part=is_parted),
                 duration=seconds,
                 on_progress=_share_of(seconds, tell),

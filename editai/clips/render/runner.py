@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from editai.clips.render.errors import ChangingSourceError
 from jobs.ffmpeg import FfmpegError, Result, Usage
+
+_REBUILT = "Reconfiguring filter graph"
 
 
 class Runner(Protocol):
@@ -39,6 +42,19 @@ class Meter:
             self.usage += error.usage
             raise
         self.usage += result.usage
+        return result
+
+    def run_unchanging(
+        self,
+        args: Sequence[str],
+        *,
+        duration: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Result:
+        """The same for graphs whose filters count frames or samples. Raises ChangingSourceError, and as `run`."""
+        result = self.run(["-v", "info", *args], duration=duration, on_progress=on_progress)
+        if _REBUILT in result.stderr:
+            raise ChangingSourceError
         return result
 
     def count(self, usage: Usage) -> None:

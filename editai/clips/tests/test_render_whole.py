@@ -9,7 +9,7 @@ import pytest
 
 from editai.clips.render import render as render_module
 from editai.clips.render import verify as verify_module
-from editai.clips.render.errors import BadOutputError
+from editai.clips.render.errors import BadOutputError, ChangingSourceError
 from editai.clips.render.graph import picture_command, sound_command
 from editai.clips.render.poster import poster
 from editai.clips.render.render import RenderReport, render
@@ -145,6 +145,19 @@ def test_a_source_that_is_gone_is_an_error(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(ffmpeg.FfmpegError):
         make(recipe, tmp_path)
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_picture_that_changes_its_size_is_an_error(tmp_path: Path) -> None:
+    first = footage.make_clip(tmp_path / "a.ts", 1)
+    second = footage.make_clip(tmp_path / "b.ts", 1, (640, 360), extra=["-output_ts_offset", "1"])
+    both = tmp_path / "both.ts"
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    with pytest.raises(ChangingSourceError) as caught:
+        make(Recipe(entries_of(both, [(20, 40)]), SMALL), tmp_path)
+    assert caught.value.code == "source_changes"
+    assert not (tmp_path / "out.mp4").exists()
+    # one side of the change alone is fine
+    make(Recipe(entries_of(both, [(2, 20)]), SMALL), tmp_path)
 
 
 def test_commands_open_sources_with_one_thread_and_whitelists(tmp_path: Path, clip: Path) -> None:
