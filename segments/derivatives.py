@@ -23,8 +23,10 @@ TILE_BOX = 160
 MAX_TILES = 100
 MIN_TILE_SECONDS = 0.5
 COLUMNS = 10
-# A strip of keyframes is good enough while no more than this share of its tiles has no keyframe of its own.
-BARE_TILES_ALLOWED = 0.25
+# A keyframe this much older than its tile, or than two tiles, makes the tile useless; a strip of keyframes is good
+# enough while no more than a quarter of its tiles is.
+OLD_PICTURE_SECONDS = 2.0
+OLD_PICTURES_ALLOWED = 0.25
 PROXY_LONG, PROXY_SHORT = 1280, 720
 PROXY_GOP = 30
 
@@ -71,8 +73,10 @@ def fit(info: MediaInfo, long_side: int, short_side: int) -> tuple[int, int]:
 def keyframes_suffice(info: MediaInfo, strip: Filmstrip) -> bool:
     """Do the keyframes alone make a useful strip? Sources of one long GOP (screen recordings) need more."""
     times = info.frames.boundaries[:-1][info.frames.keyframes]
-    served = np.unique((times / strip.seconds_per_tile).astype(np.int64))
-    return strip.tiles - len(served) <= BARE_TILES_ALLOWED * strip.tiles
+    wanted = np.arange(strip.tiles) * strip.seconds_per_tile
+    age = wanted - times[np.maximum(np.searchsorted(times, wanted, side="right") - 1, 0)]
+    old = age > max(2 * strip.seconds_per_tile, OLD_PICTURE_SECONDS)
+    return len(times) > 0 and float(old.mean()) <= OLD_PICTURES_ALLOWED
 
 
 def write_pictures(

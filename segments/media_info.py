@@ -39,6 +39,8 @@ class FrameIndex:
     def __post_init__(self) -> None:
         if len(self.pts) == 0 or len(self.pts) != len(self.keyframes):
             raise ValueError("a frame index needs at least one frame and one keyframe flag per frame")
+        if self.time_base <= 0:
+            raise ValueError("a frame index needs a positive time base")
         if self.end_pts <= self.pts[-1] or bool(np.any(np.diff(self.pts) <= 0)):
             raise ValueError("frame times must rise")
 

@@ -200,7 +200,7 @@ def _media_info(facts: dict[str, Any], frames: FrameIndex, size: int, usage: ffm
             duration_seconds=frames.end_seconds,
             size=size,
             video=_video(facts["video"], frames),
-            audio=AudioStream(**facts["audio"]) if facts["audio"] else None,
+            audio=_audio(facts["audio"]) if facts["audio"] else None,
             frames=frames,
         )
     except (ValueError, KeyError, TypeError, ZeroDivisionError, OverflowError) as error:
@@ -210,6 +210,16 @@ def _media_info(facts: dict[str, Any], frames: FrameIndex, size: int, usage: ffm
     if info.video.avg_frame_rate > MAX_FRAME_RATE:
         raise MediaError("too_complex", usage)
     return info
+
+
+def _audio(audio: dict[str, Any]) -> AudioStream:
+    return AudioStream(
+        index=int(audio["index"]),
+        codec=str(audio["codec"]),
+        sample_rate=int(audio["sample_rate"]),
+        channels=int(audio["channels"]),
+        layout=str(audio["layout"]),
+    )
 
 
 def _video(video: dict[str, Any], frames: FrameIndex) -> VideoStream:

@@ -35,6 +35,7 @@ OPTIONS = {
     "format_whitelist": "mov,matroska,webm,avi,mpegts,mp3,wav,flac,ogg,aac",
     "max_streams": "256",
 }
+MAY_COME_FROM_A_CUT = {"no_video_stream", "unsupported_format", "no_frames", "undecodable"}
 SPACES = {0: "gbr", 1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020nc"}
 TRANSFERS = {
     1: "bt709",
@@ -89,7 +90,7 @@ def mov_end(file: Any, size: int) -> int:
         if name == b"moof":
             return 0
         has_moov = has_moov or name == b"moov"
-        if length < 8:  # 0: to the end of the file; else nonsense that the demuxer has to judge
+        if length < 8 or not name.isalnum():  # 0: to the end of the file; else nonsense that the demuxer has to judge
             break
         offset += length
     return offset if has_moov or offset > size else 0
@@ -271,17 +272,17 @@ def refuse(code: str) -> NoReturn:
 def main(family: str, path: str) -> None:
     """Write the findings, or one line with the reason of a refusal."""
     av.logging.set_level(av.logging.PANIC)
+    is_short = promised_end(path, family) > os.path.getsize(path)
     try:
-        is_short = promised_end(path, family) > os.path.getsize(path)
         facts, reading = examine(path, family)
     except Refused as refusal:
-        refuse(refusal.args[0])
-    except (av.error.DecoderNotFoundError, av.error.PatchWelcomeError):
-        refuse("unsupported_format")
+        refuse("truncated" if is_short and refusal.args[0] in MAY_COME_FROM_A_CUT else refusal.args[0])
     except (MemoryError, OverflowError):
         refuse("too_complex")
+    except (av.error.DecoderNotFoundError, av.error.PatchWelcomeError):
+        refuse("truncated" if is_short else "unsupported_format")
     except (av.error.FFmpegError, ValueError):
-        refuse("truncated" if promised_end(path, family) > os.path.getsize(path) else "damaged")
+        refuse("truncated" if is_short else "damaged")
     if is_short:
         refuse("truncated")
     sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n")
