@@ -51,7 +51,7 @@ class Studio:
         self.api = api
         source = upload(api, video)
         self.project, _ = make_project(api, source, [(0, 6), (7, 13), (14, 19)])
-        self.entry = api.get(f"projects/{self.project['id']}/segments/")["entries"][0]["id"]
+        self.entry = api.get(f"projects/{self.project['id']}/segments/")["results"][0]["id"]
         self.takes = 0
 
     def render(self) -> dict[str, Any]:
