@@ -12,6 +12,7 @@ from operator import or_
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.forms import Select
 from django.template import loader
 from django_filters import FilterSet
 from django_filters.rest_framework import DjangoFilterBackend
@@ -68,8 +69,11 @@ class StrictFilterBackend(DjangoFilterBackend):
 
     def to_html(self, request: Request, queryset: QuerySet[Any], view: Any) -> str:
         """The form of the browsable API."""
+        filterset = self.get_filterset(request, queryset, view)
+        for field in filterset.form.fields.values() if filterset else ():
+            _offer_nothing(field.widget)
         context = {
-            "filter": self.get_filterset(request, queryset, view),
+            "filter": filterset,
             "searches": bool(getattr(view, "search_fields", ())),
             "q": request.query_params.get("q", ""),
             "orderings": allowed_orderings(view),
@@ -103,6 +107,14 @@ class StrictFilterBackend(DjangoFilterBackend):
             }
         )
         return found
+
+
+def _offer_nothing(widget: Any) -> None:
+    """A drop-down starts with "any", so that a form sent as it is filters by nothing."""
+    if isinstance(widget, Select) and not widget.allow_multiple_selected:
+        choices = list(widget.choices)
+        if not any(value in ("", None) for value, _ in choices):
+            widget.choices = [("", "any"), *choices]
 
 
 def _storable(text: str) -> bool:

@@ -1,5 +1,6 @@
 """The OpenAPI document: what the code says, completed where drf-spectacular cannot know."""
 
+import re
 from typing import Any
 
 from drf_spectacular.contrib.django_filters import DjangoFilterExtension
@@ -83,6 +84,11 @@ class EditAISchema(AutoSchema):
             function = getattr(self.view, hook, None)
         words: str = get_doc(function) if function is not None else ""
         return words or super().get_description()
+
+    def get_summary(self) -> str | None:
+        """The first sentence, for lists of operations."""
+        sentence = re.split(r"(?<=[.:;])\s", self.get_description(), maxsplit=1)[0].rstrip(".:;")
+        return sentence if len(sentence) <= 100 else None
 
     def map_parsers(self) -> list[Any]:
         """Forms do what JSON does; they are documented where a file is sent."""
