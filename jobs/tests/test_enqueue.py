@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from conftest import Person
@@ -181,6 +181,8 @@ def test_the_same_key_at_once_starts_once(enqueue: Enqueue, owner: Person) -> No
 
 
 def test_what_start_wrote_goes_when_the_key_was_taken_meanwhile(enqueue: Enqueue, owner: Person) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time: nobody can be faster inside our transaction")
     winner = enqueue()
 
     def faster_request(_: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+import redis
 from celery import Celery
 from django.conf import settings as django_settings
 from django.db import connection
@@ -22,10 +23,12 @@ from jobs.models import Job, Status, Worker
 from jobs.tests import kinds
 from jobs.tests.conftest import events, fresh
 from profiles import scope
+from profiles.files import prefix_of
 from profiles.models import StoredFile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).parents[2]
+REDIS_URL = f"{django_settings.REDIS_URL.rpartition('/')[0]}/7"  # a database of its own
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -39,19 +42,26 @@ def wait_for(check: Callable[[], Any], what: str, seconds: float = 25) -> Any:
 
 
 @pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The folder broker of its own for this test, for the test's process and for the worker's."""
+def broker(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A broker for this test alone, in the test's process and in the worker's: a folder, or (`redis`) a database of
+    the Redis that the tests have. The value is the worker's environment."""
     environment = _environment(tmp_path)
     app = Celery("tests", set_as_current=False)
-    folder = tmp_path / "data" / "broker"
-    for name in ("messages", "control"):
-        (folder / name).mkdir(parents=True)
-    app.conf.broker_url = "filesystem://"
-    app.conf.broker_transport_options = {
-        "data_folder_in": str(folder / "messages"),
-        "data_folder_out": str(folder / "messages"),
-        "control_folder": str(folder / "control"),
-    }
+    if getattr(request, "param", "folder") == "redis":
+        if not django_settings.REDIS_URL:
+            pytest.skip("there is no Redis here")
+        app.conf.broker_url = environment["REDIS_URL"] = REDIS_URL
+        redis.Redis.from_url(REDIS_URL).flushdb()
+    else:
+        folder = tmp_path / "data" / "broker"
+        for name in ("messages", "control"):
+            (folder / name).mkdir(parents=True)
+        app.conf.broker_url = "filesystem://"
+        app.conf.broker_transport_options = {
+            "data_folder_in": str(folder / "messages"),
+            "data_folder_out": str(folder / "messages"),
+            "control_folder": str(folder / "control"),
+        }
     monkeypatch.setattr(registry._CeleryApp, "instance", app)
     return environment
 
@@ -115,9 +125,18 @@ def done(job: Job) -> Callable[[], bool]:
     return lambda: fresh(job).status in {"succeeded", "failed", "cancelled"}
 
 
-def outputs(job: Job) -> list[StoredFile]:
+def only_its_output_is_left(job: Job, tmp_path: Path) -> bool:
+    """Files of killed attempts are doomed in the transaction that ends the job, and erased right after its commit."""
     with scope.activate(job.profile_id):
-        return list(StoredFile.objects.filter(job_id=job.pk))
+        files = StoredFile.objects.filter(job_id=job.pk)
+        living = files.exclude(state=StoredFile.State.DOOMED)
+        assert [(file.pk, file.attempt) for file in living] == [(fresh(job).output_id, fresh(job).attempt)]
+        wait_for(lambda: files.count() == 1, "what was doomed is erased", 5)
+        media = tmp_path / "data" / "media"  # the worker's
+        objects = [str(path.relative_to(media)) for path in (media / prefix_of(job.profile_id)).rglob("*.*")]
+        keys = set(StoredFile.objects.values_list("key", flat=True))
+        assert set(objects) == keys
+    return True
 
 
 def test_a_worker_works_is_killed_and_replaced_is_cancelled_and_leaves(
@@ -147,7 +166,7 @@ def test_a_worker_works_is_killed_and_replaced_is_cancelled_and_leaves(
     row = fresh(killed)
     assert (row.status, row.attempt, row.crashes) == (Status.SUCCEEDED, 2, 1)
     assert events(killed) == ["queued", "started", "lost", "started", "succeeded"]
-    assert [file.pk for file in outputs(killed)] == [row.output_id]
+    assert only_its_output_is_left(killed, tmp_path)
 
     endless = enqueue(owner, "test_encode", seconds=60)
     wait_for(lambda: fresh(endless).progress >= 1, "it runs")
@@ -175,10 +194,25 @@ def test_a_killed_pool_process_costs_its_job_one_attempt(start: Start, owner: Pe
     wait_for(done(job), "the lease ran out and another process took it")
     assert fresh(job).status == Status.SUCCEEDED
     assert diary.read_text().split() == ["1", "2"]
-    assert len(outputs(job)) == 1
+    assert only_its_output_is_left(job, tmp_path)
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+def test_a_flushed_redis_delays_and_loses_nothing(start: Start, owner: Person, tmp_path: Path) -> None:
+    start()
+    first = enqueue(owner, "test_slow", seconds=2, diary=str(tmp_path / "diary"))
+    wait_for(lambda: fresh(first).status == "running", "it began")
+    second = enqueue(owner, "test_slow", seconds=0.1, diary=str(tmp_path / "diary"))
+    server = redis.Redis.from_url(REDIS_URL)
+    wait_for(lambda: fresh(second).rung_at is not None, "it was rung")
+    server.flushdb()
+    wait_for(done(second), "it was rung again if its message was lost", 45)
+    assert {fresh(first).status, fresh(second).status} == {Status.SUCCEEDED}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("broker", ["folder", "redis"], indirect=True)
 @pytest.mark.parametrize("percent", [1, 10, 30, 50, 70, 90, 97])
 def test_kill_at_many_moments(start: Start, owner: Person, tmp_path: Path, percent: int) -> None:
     worker = start()
@@ -189,7 +223,7 @@ def test_kill_at_many_moments(start: Start, owner: Person, tmp_path: Path, perce
     start()
     wait_for(done(job), "it ended")
     assert fresh(job).status == Status.SUCCEEDED
-    assert len(outputs(job)) == 1
+    assert only_its_output_is_left(job, tmp_path)
 
 
 def test_a_predecessor_that_lives_keeps_its_jobs(owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
