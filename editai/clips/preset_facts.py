@@ -51,7 +51,7 @@ PRESETS: list[dict[str, Any]] = [
         "max_seconds": 90,
         "max_bytes": 1_000 * MB,
         "source": "developers.facebook.com (video-api, reels-publishing)",
-        "note": "The app lifted the 90 s in June 2025, the API's page still has them. File size is not stated: a safe value.",
+        "note": "The app lifted the 90 s in June 2025, the API's page has them still. File size: a safe value.",
     },
     {
         "slug": "instagram-story",
