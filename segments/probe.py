@@ -71,7 +71,8 @@ def probe(
 ) -> MediaInfo:
     """Examine a local file. Costs about 0.1 s plus 7 µs per frame of CPU, and one read of the file.
 
-    `on_usage` is told what each child cost. Raises MediaError, ffmpeg.Stopped.
+    `on_usage` is told what each finished child cost; errors carry what it was not told, so nothing is counted
+    twice. Raises MediaError, ffmpeg.Stopped.
     """
     size = path.stat().st_size
     if size == 0:
@@ -83,6 +84,7 @@ def probe(
     answer, usage = _ask_child(path, family, limits, should_stop)
     if on_usage:
         on_usage(usage)
+        usage = ffmpeg.Usage()  # told: errors carry only what nobody was told
     try:
         facts, times, keys = _parse(answer)
         if "error" in facts:
@@ -181,13 +183,15 @@ def _count_by_decoding(
     except ffmpeg.FfmpegError as error:
         code = "too_complex" if error.code in {"timed_out", "stalled", "too_large"} else "undecodable"
         raise MediaError(code, error.usage) from error
+    usage = result.usage
     if on_usage:
-        on_usage(result.usage)
+        on_usage(usage)
+        usage = ffmpeg.Usage()
     # a line per frame: stream, dts, pts, duration, size, checksum
     rows = [row.split(b",") for row in lines.splitlines() if not row.startswith(b"#")]
     times = np.unique(np.array([int(row[2]) for row in rows], np.int64))
     if not len(times):
-        raise MediaError("no_frames", result.usage)
+        raise MediaError("no_frames", usage)
     keys = np.zeros(len(times), np.bool_)
     keys[0] = True
     return _frame_index(facts, times, keys, int(rows[-1][3]))

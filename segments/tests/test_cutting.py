@@ -1,6 +1,7 @@
 """Cuts are exact: every picture carries its number, the sound is compared with the source's by correlation."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_impossible_spans(source: Callable[[str], Path], tmp_path: Path, span: t
     path = source("bframes")
     with pytest.raises(ValueError, match="first < end"):
         cut(path, probe(path), *span, tmp_path / "out.mp4")
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_it_plays_in_browsers(source: Callable[[str], Path], tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_the_picture_is_upright_and_square(
 ) -> None:
     path = source(name)
     video = cut(path, probe(path), 3, 9, tmp_path / "out.mp4").info.video
-    assert (video.width, video.height, video.rotation, video.sar) == (*size, 0, 1)
+    assert (video.width, video.height, video.rotation, video.sar) == (*size, 0, Fraction(1))
 
 
 def test_odd_sizes_become_even(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Poster, filmstrip, peaks, proxy: content checked by the numbers in the pictures and the known sound."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,12 @@ def test_the_proxy_keeps_every_frame_at_its_time(tmp_path: Path, name: str, make
     proxy = probe(out)
     assert footage.read_numbers(out) == footage.read_numbers(path)
     assert proxy.frames.boundaries[:-1] == pytest.approx(info.frames.boundaries[:-1], abs=1e-4)
-    assert (proxy.video.codec, proxy.video.pix_fmt, proxy.video.rotation, proxy.video.sar) == ("h264", "yuv420p", 0, 1)
+    assert (proxy.video.codec, proxy.video.pix_fmt, proxy.video.rotation, proxy.video.sar) == (
+        "h264",
+        "yuv420p",
+        0,
+        Fraction(1),
+    )
     assert (proxy.video.width, proxy.video.height) == (info.video.display_width, info.video.display_height)
     assert int(np.diff(np.flatnonzero(proxy.frames.keyframes)).max(initial=0)) <= 30
     assert usage.cpu_seconds > 0

@@ -147,6 +147,18 @@ def test_cost_is_told(made: Callable[[str], Path]) -> None:
     assert spent[0].max_rss < 200 * 2**20
 
 
+def test_cost_is_told_once(tmp_path: Path) -> None:
+    path = footage.make_sound(tmp_path / "sound.mp3")
+    spent: list[ffmpeg.Usage] = []
+    with pytest.raises(MediaError) as caught:
+        probe(path, on_usage=spent.append)
+    assert len(spent) == 1
+    assert caught.value.usage == ffmpeg.Usage()
+    with pytest.raises(MediaError) as caught:
+        probe(path)
+    assert caught.value.usage.cpu_seconds > 0
+
+
 def test_stop(made: Callable[[str], Path]) -> None:
     with pytest.raises(ffmpeg.Stopped):
         probe(made("h264"), should_stop=lambda: True)
