@@ -96,7 +96,12 @@ def test_a_part_that_hangs_is_given_up_and_asked_once(
 @pytest.mark.django_db
 def test_a_flood_asks_the_parts_once(client: Client, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(health, "_database", lambda: asked.append(1) or "answers")
+
+    def count() -> str:
+        asked.append(1)
+        return "answers"
+
+    monkeypatch.setattr(health, "_database", count)
     monkeypatch.setattr(health, "KEEP", 60.0)
     for _ in range(200):  # above the anonymous rate: a balancer may ask as often as it likes
         assert client.get(HEALTH).status_code == 200

@@ -65,7 +65,7 @@ def test_the_session_gets_a_new_key_and_dies_with_the_logout(owner: Person) -> N
     planted = client.session
     planted["x"] = 1
     planted.save()
-    client.cookies["sessionid"] = planted.session_key
+    client.cookies["sessionid"] = str(planted.session_key)
     log_in(client, "olga", PASSWORD)
     key = client.cookies["sessionid"].value
     assert key != planted.session_key

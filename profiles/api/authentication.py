@@ -48,7 +48,7 @@ class CookieAuthentication(BaseAuthentication):
         return user, None
 
     def enforce_csrf(self, request: Request) -> None:
-        check = _HeaderFirstCSRFCheck(lambda _: None)  # type: ignore[arg-type, return-value]
+        check = _HeaderFirstCSRFCheck(lambda _: None)  # type: ignore[arg-type]
         check.process_request(request._request)
         if check.process_view(request._request, None, (), {}):
             raise exceptions.PermissionDenied(

@@ -127,7 +127,7 @@ def _from_api_exception(exc: exceptions.APIException) -> DomainError:
     elif status == 403 and isinstance(exc.get_codes(), str) and exc.get_codes() != "permission_denied":
         code = str(exc.get_codes())
     elif isinstance(exc, exceptions.Throttled):
-        wait = max(1, round(exc.wait or 1))
+        wait = max(1, round(getattr(exc, "wait", None) or 1))
         message = f"Too many requests. Try again in {wait} s."
         return DomainError(message, code=code, status=status, retry_after=wait)
     return DomainError(message, code=code, status=status)
@@ -223,7 +223,7 @@ def _answer(request: HttpRequest, status: int, message: str, code: str = "") -> 
     if not wants_page:
         return error_response(status, code, message, request=request)
     context = {"status": status, "message": message, "request_id": getattr(request, "request_id", "")}
-    response = render(None, "error.html", context, status=status)  # type: ignore[arg-type] # runs no context processor
+    response = render(None, "error.html", context, status=status)
     response["Cache-Control"] = "no-store"
     return response
 

@@ -51,7 +51,7 @@ class StrictFilterBackend(DjangoFilterBackend):
             if name not in known
         }
         for name, value in request.query_params.items():
-            if name in known and (len(value) > MAX_VALUE_LENGTH or not _storable(value)):
+            if name in known and (len(value) > MAX_VALUE_LENGTH or not _storable(str(value))):
                 fields[name] = ["This text cannot be searched for."]
         if fields:
             raise Invalid(CHECK_FIELDS, fields=fields)

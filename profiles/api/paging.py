@@ -64,7 +64,7 @@ class TimeCursorPagination(BasePagination):
     display_page_controls = False  # until there is a page
     template = "browsable/pager.html"
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
         self.ordering = ordering_of(request, view)
         size = _page_size(request)
@@ -173,7 +173,7 @@ def _field(queryset: QuerySet[Any], name: str) -> "Field[Any, Any]":
         field: Any = queryset.model._meta.get_field(name)
     except FieldDoesNotExist:
         field = queryset.query.annotations[name].output_field
-    return field  # type: ignore[no-any-return]
+    return field
 
 
 def _text(value: Any) -> str:

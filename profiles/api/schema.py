@@ -24,7 +24,7 @@ _ERRORS = {
 }
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class TokenScheme(OpenApiAuthenticationExtension):
     target_class = "profiles.api.authentication.TokenOrLinkAuthentication"
     name = "token"
 
@@ -36,7 +36,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         }
 
 
-class CookieScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class CookieScheme(OpenApiAuthenticationExtension):
     target_class = "profiles.api.authentication.CookieAuthentication"
     name = "session"
 
@@ -73,7 +73,7 @@ class EditAISchema(AutoSchema):
             )
         return parameters
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override] # as drf-spectacular has it
         """The words of the action; where a mixin is the action, those of what it calls."""
         action = getattr(self.view, "action", None) or self.method.lower()
         hook = {"create": "perform_create", "partial_update": "perform_update", "destroy": "perform_destroy"}.get(
@@ -114,7 +114,7 @@ def _is_public(view: Any) -> bool:
     return bool(getattr(view, "public", False))
 
 
-class FilterScheme(DjangoFilterExtension):  # type: ignore[no-untyped-call]
+class FilterScheme(DjangoFilterExtension):
     """django-filter's own parameters, and those of StrictFilterBackend beside them."""
 
     target_class = "profiles.api.filters.StrictFilterBackend"

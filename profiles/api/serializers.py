@@ -149,8 +149,7 @@ class TenantRelatedField(serializers.PrimaryKeyRelatedField):
     html_cutoff_text = "… more than {count}: enter the id as raw data"
 
     def get_queryset(self) -> QuerySet[Any]:
-        queryset = super().get_queryset()
-        return _within(queryset, self.context.get("request")) if queryset is not None else queryset
+        return _within(super().get_queryset(), self.context.get("request"))
 
     def to_internal_value(self, data: Any) -> Any:
         queryset = self.get_queryset()
@@ -205,8 +204,10 @@ class StrictModelSerializer(_Strict, serializers.ModelSerializer[Any]):
     serializer_related_field = TenantRelatedField
 
 
-def _within(queryset: QuerySet[Any], request: Any) -> QuerySet[Any]:
+def _within(queryset: Any, request: Any) -> Any:
     """`queryset` inside the request's profile."""
+    if queryset is None:
+        return None  # a field that is only read
     if not issubclass(queryset.model, ProfileOwned):
         return queryset
     profile = getattr(getattr(request, "_request", request), "profile", None)

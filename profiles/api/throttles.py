@@ -71,7 +71,7 @@ class _Throttle(BaseThrottle):
         rate = api_settings.DEFAULT_THROTTLE_RATES.get(self.scope)
         if key is None or not rate:
             return True
-        limit, self.seconds = parse_rate(rate)
+        limit, self.seconds = parse_rate(str(rate))
         return counters.hit(f"{self.scope}:{key}", self.seconds) <= limit
 
     def wait(self) -> float:

@@ -39,7 +39,7 @@ class ReceivedFile(UploadedFile):
 
     sha256: str = ""
 
-    def __init__(self, name: str | None, content_type: str, charset: str | None, extra: dict[str, str] | None) -> None:
+    def __init__(self, name: str | None, content_type: str | None, charset: str | None, extra: Any) -> None:
         file = tempfile.NamedTemporaryFile(suffix=SUFFIX, dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115
         super().__init__(file, name, content_type, 0, charset, extra)
 

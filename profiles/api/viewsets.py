@@ -50,7 +50,7 @@ class ProfileViewSet(GenericViewSet[Any]):
         if getattr(self, "swagger_fake_view", False):
             return queryset.none()
         if issubclass(queryset.model, ProfileOwned):
-            return queryset.for_profile(self.profile)  # type: ignore[attr-defined, no-any-return]
+            return queryset.for_profile(self.profile)  # type: ignore[attr-defined]
         return queryset
 
     def get_serializer_class(self) -> Any:

@@ -97,14 +97,33 @@ def test_a_page_costs_one_query_wherever_it_lies_and_counts_nothing(owner: Perso
     assert len(asked) == costs[0]
 
 
-def test_the_first_page_reads_the_index(owner: Person, toys: list[StoredFile]) -> None:
+def test_first_and_later_pages_are_one_range_of_the_index(owner: Person, stranger: Person) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("only PostgreSQL explains itself so")
-    with scope.activate(owner.profile.pk), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        plan = StoredFile.objects.for_profile(owner.profile).order_by("-created_at", "-id")[:50].explain()
-    assert "storedfile_newest" in plan
-    assert "Sort" not in plan
+    start = timezone.now() - timedelta(days=1)
+    for person in (owner, stranger):
+        with scope.activate(person.profile.pk):
+            StoredFile.objects.bulk_create(
+                StoredFile(
+                    profile=person.profile,
+                    key=f"{person.user.username} {number}",
+                    content_type="video/mp4",
+                    created_at=start + timedelta(seconds=number // 2),
+                )
+                for number in range(3000)
+            )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE profiles_storedfile")
+        address = f"{TOYS}?page_size=20"
+        for _ in range(3):
+            with CaptureQueriesContext(connection) as asked:
+                address = owner.client.get(address).json()["next"]
+            (page,) = [query["sql"] for query in asked if "ORDER BY" in query["sql"] and "storedfile" in query["sql"]]
+            cursor.execute(f"EXPLAIN {page}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "Index Scan using storedfile_newest" in plan, plan
+            assert "Sort" not in plan, plan
+    assert "created_at <= " in plan.split("Index Cond")[1].split("Filter")[0]
 
 
 @pytest.mark.parametrize("size", ["1000000000", "9" * 30, "201"])

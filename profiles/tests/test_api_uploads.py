@@ -132,7 +132,7 @@ def test_a_body_that_breaks_off_is_no_file(owner: Person, cut: int) -> None:
         body,
         MULTIPART_CONTENT,
         headers={"Authorization": f"Bearer {owner.token}"},
-        **{"wsgi.input": io.BytesIO(body[:-cut])},
+        **{"wsgi.input": io.BytesIO(body[:-cut])},  # type: ignore[arg-type]
     )
     assert answer.status_code == 400, answer.content
     assert answer.json()["error"]["code"] == "malformed"
@@ -246,11 +246,11 @@ def test_memory_stays_flat(owner: Person, settings: Any) -> None:
     request = RequestFactory().generic("POST", PARCEL, b"", MULTIPART_CONTENT)
     request.META |= {"CONTENT_LENGTH": str(len(head) + total + len(tail)), "CONTENT_TYPE": MULTIPART_CONTENT}
     request.content_type, request.content_params = "multipart/form-data", {"boundary": BOUNDARY}
-    request.user = owner.user  # type: ignore[assignment]
-    request._stream = Endless(head, total, tail)  # type: ignore[attr-defined]
+    request.user = owner.user
+    request._stream = Endless(head, total, tail)  # type: ignore[assignment]
     request._read_started = False  # type: ignore[attr-defined]
     tracemalloc.start()
-    file = request.FILES["video"]
+    file: Any = request.FILES["video"]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert file.size == total

@@ -113,7 +113,7 @@ class ParcelView(APIView):
     parser_classes = [MultiPartParser]
 
     def post(self, request: Request) -> Response:
-        file = request.data["video"]
+        file: Any = request.FILES["video"]
         return Response({"size": file.size, "sha256": file.sha256, "name": file.name, "at": file.temporary_file_path()})
 
 
