@@ -11,12 +11,13 @@ from django.utils.html import format_html
 
 from profiles.admin_base import HistoryAdmin, PeopleAdmin, ScopedAdmin
 from profiles.models import ApiToken, Credential, Invitation, Membership, Profile, Role, StoredFile, User
+from profiles.requests import brand_of
 
 admin.site.unregister(Group)  # roles in brands are what counts here
 
 
 @admin.register(User)
-class PersonAdmin(PeopleAdmin, UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(PeopleAdmin, UserAdmin):
     """People are switched off (`active`), not deleted: what they made stays."""
 
     list_display = ("username", "email", "is_active", "is_superuser", "last_login")
@@ -41,7 +42,7 @@ class BrandAdmin(ScopedAdmin):
     readonly_fields = ("slug", "state", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Profile]:
-        return super().get_queryset(request).filter(pk=request.profile.pk)
+        return super().get_queryset(request).filter(pk=brand_of(request).pk)
 
     @admin.display(description="Colour")
     def swatch(self, profile: Profile) -> str:
@@ -54,7 +55,7 @@ class _OfTheBrand(ScopedAdmin):
     minimum_roles = {"view": Role.OWNER}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).filter(profile_id=request.profile.pk)
+        return super().get_queryset(request).filter(profile_id=brand_of(request).pk)
 
 
 @admin.register(Membership)

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from profiles.models import Role
+from profiles.requests import brand_of
 from profiles.tenancy import GuardedQuerySet, ProfileOwned
 
 
@@ -25,7 +26,7 @@ class ScopedAdminSite(admin.AdminSite):
     enable_nav_sidebar = True
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_authenticated and request.profile is not None)
+        return bool(request.user.is_active and request.user.is_authenticated and getattr(request, "profile", None))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """One login page for all of EditAI: it has the throttle."""
@@ -41,7 +42,7 @@ class ScopedAdminSite(admin.AdminSite):
         return {**context, "brand": profile}
 
 
-class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ScopedAdmin(admin.ModelAdmin):
     """What all admins here share: roles decide, and only declared lookups work."""
 
     list_per_page = 50
@@ -68,9 +69,9 @@ class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, "delete")
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Only what the lists declare: `?user__password__startswith=` is no filter."""
-        declared = {name if isinstance(name, str) else name[0] for name in self.list_filter}
+        declared = {entry if isinstance(entry, str) else entry[0] for entry in self.list_filter}  # type: ignore[index]
         if self.date_hierarchy:
             declared.add(self.date_hierarchy)
         name, _, operator = lookup.partition("__")
@@ -84,12 +85,12 @@ class ProfileAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         queryset: GuardedQuerySet = super().get_queryset(request)  # type: ignore[assignment]
-        return queryset.for_profile(request.profile)
+        return queryset.for_profile(brand_of(request))
 
     def formfield_for_foreignkey(self, db_field: "ForeignKey[Any, Any]", request: Any, **kwargs: Any) -> Any:
         target = db_field.related_model
         if isinstance(target, type) and issubclass(target, ProfileOwned):
-            kwargs["queryset"] = target.objects.for_profile(request.profile)
+            kwargs["queryset"] = target.objects.for_profile(brand_of(request))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_manytomany(self, db_field: "ManyToManyField[Any, Any]", request: Any, **kwargs: Any) -> Any:
@@ -97,7 +98,7 @@ class ProfileAdmin(ScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
-            obj.profile = request.profile
+            obj.profile = brand_of(request)
         super().save_model(request, obj, form, change)
 
 
@@ -112,5 +113,3 @@ class PeopleAdmin(ScopedAdmin):
 
     def _may(self, request: HttpRequest, deed: str) -> bool:
         return bool(request.user.is_active and getattr(request.user, "is_superuser", False)) and deed != "delete"
-
-

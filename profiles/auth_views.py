@@ -11,7 +11,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
@@ -20,6 +19,7 @@ from profiles import services, tokens
 from profiles.api.throttles import LoginThrottle
 from profiles.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from profiles.models import ApiToken, Ceiling, Membership, Profile, Role, User
+from profiles.requests import MemberRequest
 from profiles.serializers import (
     AcceptInvitationSerializer,
     ApiTokenSerializer,
@@ -41,15 +41,13 @@ class TokenView(APIView):
     throttle_classes = (LoginThrottle,)
 
     @extend_schema(request=LoginSerializer, responses=LoginAnswerSerializer, auth=[])
-    def post(self, request: Request) -> Response:
+    def post(self, request: MemberRequest) -> Response:
         serializer = LoginSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         user = authenticate(request._request, **serializer.validated_data)
         if not isinstance(user, User):
             raise Unauthenticated("Name or password is wrong.", code="invalid_login")
-        token, secret = tokens.token_create(
-            user=user, name="login", expires_at=timezone.now() + tokens.LOGIN_LIFETIME
-        )
+        token, secret = tokens.token_create(user=user, name="login", expires_at=timezone.now() + tokens.LOGIN_LIFETIME)
         return Response({"token": secret, "expires_at": token.expires_at})
 
 
@@ -61,7 +59,7 @@ class AcceptInvitationView(APIView):
     throttle_classes = (LoginThrottle,)
 
     @extend_schema(request=AcceptInvitationSerializer, responses={201: MemberSerializer})
-    def post(self, request: Request) -> Response:
+    def post(self, request: MemberRequest) -> Response:
         serializer = AcceptInvitationSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         data = serializer.validated_data
@@ -87,7 +85,7 @@ class MeView(GenericAPIView):
     pagination_class = None
 
     @extend_schema(responses=MeSerializer)
-    def get(self, request: Request) -> Response:
+    def get(self, request: MemberRequest) -> Response:
         return Response(self.get_serializer(request.user).data)
 
 
@@ -99,12 +97,12 @@ class PasswordView(GenericAPIView):
     roles = {"post": Role.VIEWER}
 
     @extend_schema(request=PasswordSerializer, responses={204: None})
-    def post(self, request: Request) -> Response:
+    def post(self, request: MemberRequest) -> Response:
         if request.ceiling not in {None, Ceiling.FULL} or (request.token and request.token.profile_id):
             raise Forbidden("This token may not change the password.")
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        user: Any = request.user
+        user = request.user
         if not user.check_password(serializer.validated_data["old_password"]):
             raise Invalid("The old password is wrong.", fields={"old_password": ["Wrong."]})
         try:
@@ -121,26 +119,27 @@ class PasswordView(GenericAPIView):
 class ApiTokenViewSet(ListModelMixin, GenericViewSet):
     """Your tokens. One made by a token can't do more than that token."""
 
+    request: MemberRequest
     queryset = ApiToken.objects.all()
     serializer_class = ApiTokenSerializer
     lookup_value_converter = "uuid"
     roles = {"create": Role.VIEWER, "destroy": Role.VIEWER}
 
     def get_queryset(self) -> QuerySet[ApiToken]:
-        request: Any = self.request
+        request = self.request
         queryset = self.queryset.filter(user_id=request.user.pk)
         if request.token is not None and request.token.profile_id:
             queryset = queryset.filter(profile_id=request.token.profile_id)
         return queryset
 
     @extend_schema(responses={201: NewApiTokenSerializer})
-    def create(self, request: Request) -> Response:
+    def create(self, request: MemberRequest) -> Response:
         """Makes a token; it is shown this once."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         data = serializer.validated_data
         token, secret = tokens.token_create(
-            user=request.user,  # type: ignore[arg-type]
+            user=request.user,
             name=data["name"],
             profile=_own_profile(request, data["profile_id"]),
             ceiling=Ceiling(data.get("ceiling", Ceiling.FULL)),
@@ -150,7 +149,7 @@ class ApiTokenViewSet(ListModelMixin, GenericViewSet):
         answer = NewApiTokenSerializer(token, context={"secret": secret})
         return Response(answer.data, status=status.HTTP_201_CREATED)
 
-    def destroy(self, request: Request, pk: Any) -> Response:
+    def destroy(self, request: MemberRequest, pk: Any) -> Response:
         """Revokes a token; its row stays as history."""
         token = self.get_object()
         own = request.token
@@ -160,12 +159,12 @@ class ApiTokenViewSet(ListModelMixin, GenericViewSet):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _own_profile(request: Request, profile_id: Any) -> Profile | None:
+def _own_profile(request: MemberRequest, profile_id: Any) -> Profile | None:
     if profile_id is None:
         return None
     membership = (
         Membership.objects.select_related("profile")
-        .filter(user_id=request.user.pk, profile_id=profile_id, profile__state=Profile.State.ACTIVE)
+        .filter(user=request.user, profile_id=profile_id, profile__state=Profile.State.ACTIVE)
         .first()
     )
     if membership is None:

@@ -81,7 +81,7 @@ def credential_set(
     """Stores a key, after asking the service when the kind has a check (`checked_at`, `ok`)."""
     if not secret.isprintable() or not secret.strip():
         raise Invalid("The key contains characters that no key has.", fields={"api_key": ["Not a key."]})
-    checked = {"checked_at": None, "ok": None}
+    checked: dict[str, Any] = {"checked_at": None, "ok": None}
     if kind.check is not None:
         checked = {"ok": kind.check(secret, values or {}), "checked_at": timezone.now()}
     with transaction.atomic():

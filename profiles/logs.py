@@ -40,6 +40,6 @@ class ContextFilter(logging.Filter):
 class OneLineFormatter(logging.Formatter):
     """The plain format; a traceback follows on indented lines, so that it cannot pass for a record."""
 
-    def formatException(self, ei: object) -> str:  # noqa: N802 - logging's own name
+    def formatException(self, ei: object) -> str:
         text = super().formatException(ei)  # type: ignore[arg-type]
         return "\n".join(f"    {redact(line)}" for line in text.splitlines())

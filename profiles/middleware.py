@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix, set_script_prefix
 from django.utils.cache import patch_vary_headers
@@ -21,9 +21,10 @@ from profiles import links, logs, scope
 from profiles.api.errors import error_response
 from profiles.errors import DomainError, Invalid, NotFound, TooLarge, Unauthenticated
 from profiles.models import Ceiling, Membership, Profile, Role, User
+from profiles.requests import BrandRequest
 from profiles.tokens import token_authenticate
 
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
+GetResponse = Callable[[BrandRequest], HttpResponseBase]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _BRAND_PATH = re.compile(r"/p/(?P<slug>[-a-z0-9_]{1,60})(?P<rest>/(?:api|admin|login|logout)(?:/.*)?)", re.DOTALL)
@@ -36,7 +37,7 @@ class RequestContextMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: BrandRequest) -> HttpResponseBase:
         given = request.headers.get("X-Request-Id", "")
         request.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         logs.request_id.set(request.request_id)  # until the next request of this thread: Django logs after us
@@ -52,14 +53,14 @@ class BodyLimitMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: BrandRequest) -> HttpResponseBase:
         try:
             self._check(request)
         except DomainError as error:
             return error_response(error, request=request)
         return self.get_response(request)
 
-    def _check(self, request: HttpRequest) -> None:
+    def _check(self, request: BrandRequest) -> None:
         is_upload = (request.content_type or "").startswith("multipart/form-data")
         limit = settings.MAX_UPLOAD_BYTES + _FORM_OVERHEAD if is_upload else settings.MAX_JSON_BYTES
         try:
@@ -78,7 +79,7 @@ class ProfilePathMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: BrandRequest) -> HttpResponseBase:
         request.brand_slug = None
         match = _BRAND_PATH.fullmatch(request.path_info)
         if match is None:
@@ -100,7 +101,7 @@ class ProfileMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: BrandRequest) -> HttpResponseBase:
         request.profile = request.role = request.token = request.ceiling = request.link = None
         request.profile_scope = None
         try:
@@ -117,7 +118,7 @@ class ProfileMiddleware:
         return response
 
     def process_view(
-        self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, request: BrandRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
         if not request.user.is_authenticated or not requires_profile(view):
             return None
@@ -132,7 +133,7 @@ class ProfileMiddleware:
         request.profile_scope.__enter__()
         return None
 
-    def _authenticate(self, request: HttpRequest) -> None:
+    def _authenticate(self, request: BrandRequest) -> None:
         if signature := request.GET.get("sig"):
             self._take_link(request, signature)
             return
@@ -146,7 +147,7 @@ class ProfileMiddleware:
             raise Unauthenticated("Tokens open the API only.", code="invalid_token")
         request.token, request.ceiling, request.user = token, Ceiling(token.ceiling), token.user
 
-    def _take_link(self, request: HttpRequest, signature: str) -> None:
+    def _take_link(self, request: BrandRequest, signature: str) -> None:
         if request.method not in {"GET", "HEAD"}:
             raise NotFound
         link = links.read(
@@ -166,9 +167,11 @@ def requires_profile(view: Any) -> bool:
     return getattr(getattr(view, "cls", view), "profile_required", True)
 
 
-def resolve_membership(request: HttpRequest, path_id: UUID | str | None) -> Membership:
+def resolve_membership(request: BrandRequest, path_id: UUID | str | None) -> Membership:
     """The caller's membership in the profile that the request names; Invalid or NotFound otherwise."""
     user = request.user
+    if not isinstance(user, User):
+        raise NotFound
     wanted: set[UUID] = set()
     if request.link is not None:
         wanted.add(request.link.profile_id)
@@ -180,9 +183,7 @@ def resolve_membership(request: HttpRequest, path_id: UUID | str | None) -> Memb
         wanted.add(_uuid_of_header(header))
     if len(wanted) > 1:
         raise NotFound
-    memberships = Membership.objects.select_related("profile").filter(
-        user_id=user.pk, profile__state=Profile.State.ACTIVE
-    )
+    memberships = Membership.objects.select_related("profile").filter(user=user, profile__state=Profile.State.ACTIVE)
     if request.brand_slug is not None:
         memberships = memberships.filter(profile__slug=request.brand_slug)
     if wanted or request.brand_slug is None:
@@ -220,7 +221,7 @@ class PrivateCacheMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: BrandRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if not request.path_info.startswith("/api/v1/"):
             return response
@@ -231,7 +232,7 @@ class PrivateCacheMiddleware:
             return self._conditional(request, response)
         return response
 
-    def _conditional(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    def _conditional(self, request: BrandRequest, response: HttpResponse) -> HttpResponse:
         profile = getattr(request, "profile", None)
         owner = f"{profile.pk if profile else ''}:{request.user.pk or ''}:"
         etag = f'"{hashlib.sha256(owner.encode() + response.content).hexdigest()[:32]}"'

@@ -67,7 +67,7 @@ class InvitationLinkSerializer(InvitationSerializer):
     url = serializers.SerializerMethodField()
 
     class Meta(InvitationSerializer.Meta):
-        fields = (*InvitationSerializer.Meta.fields, "url")
+        fields = (*InvitationSerializer.Meta.fields, "url")  # type: ignore[assignment]
 
     def get_url(self, invitation: Invitation) -> str:
         return f"{settings.PUBLIC_URL}{reverse('accept-invitation-page')}#{self.context['secret']}"
@@ -101,7 +101,7 @@ class NewApiTokenSerializer(ApiTokenSerializer):
     token = serializers.SerializerMethodField()
 
     class Meta(ApiTokenSerializer.Meta):
-        fields = (*ApiTokenSerializer.Meta.fields, "token")
+        fields = (*ApiTokenSerializer.Meta.fields, "token")  # type: ignore[assignment]
 
     def get_token(self, token: ApiToken) -> str:
         secret: str = self.context["secret"]

@@ -73,9 +73,7 @@ def profile_delete(*, user: User, profile: Profile) -> None:
             raise NotFound
         members = list(Membership.objects.select_for_update().filter(profile=locked).order_by("pk"))
         if User.objects.filter(pk=user.pk, default_profile=locked).exists():
-            raise Conflict(
-                "This is your default profile: make another one your default first.", code="default_profile"
-            )
+            raise Conflict("This is your default profile: make another one your default first.", code="default_profile")
         locked.state = Profile.State.DELETING
         locked.save(update_fields=["state"])
         for membership in members:

@@ -27,13 +27,13 @@ def new_id() -> UUID:
     return UUID(int=uuid7().int)
 
 
-class InActiveScope(Lookup):  # type: ignore[type-arg]
+class InActiveScope(Lookup):
     """`profile_id = <the active profile>`, decided when the SQL is compiled."""
 
     lookup_name = "in_active_scope"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         active = scope.require()
         column, params = self.process_lhs(compiler, connection)
         if active.profile_id is None:
@@ -110,9 +110,7 @@ def tenant_links(model: type[models.Model]) -> list[models.ForeignKey[Any, Any]]
     ]
 
 
-def check_rows(
-    model: type[models.Model], rows: Sequence[Any], update_fields: Collection[str] | None = None
-) -> None:
+def check_rows(model: type[models.Model], rows: Sequence[Any], update_fields: Collection[str] | None = None) -> None:
     """Raises OutOfScope unless every row, and every row it points at, lies in the active scope."""
     active = scope.require()
     for row in rows:

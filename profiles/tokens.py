@@ -59,7 +59,9 @@ def _refuse_escalation(
 def token_authenticate(secret: str) -> ApiToken | None:
     """The usable token with this secret and an active user, else None."""
     token = (
-        ApiToken.objects.select_related("user", "profile").filter(token_hash=digest(secret), user__is_active=True).first()
+        ApiToken.objects.select_related("user", "profile")
+        .filter(token_hash=digest(secret), user__is_active=True)
+        .first()
     )
     if token is None or not token.is_usable:
         return None

@@ -59,7 +59,7 @@ class TrashViewSet(GenericViewSet[Any]):
     @extend_schema(parameters=[_KIND], responses=TrashItemSerializer(many=True))
     def list(self, request: Request) -> Response:
         """Rows that went along with another one are counted there and not listed."""
-        kinds = self._kinds(request)
+        kinds = _kinds(request)
         paginator: _MergedPagination = self.paginator  # type: ignore[assignment]
         tables = [trash.thrown_away(self.profile, kind) for kind in kinds]
         rows = paginator.paginate_tables(tables, request, self)
@@ -70,29 +70,31 @@ class TrashViewSet(GenericViewSet[Any]):
         return paginator.get_paginated_response(TrashItemSerializer(rows, many=True, context=context).data)
 
     @extend_schema(request=None, responses=RestoredSerializer)
-    def restore(self, request: Request, kind: str, pk: UUID) -> Response:
+    def restore(self, request: Request, kind: str, row_id: UUID) -> Response:
         """Takes it out of the trash, with all that went along. 409 when what it belongs to is still in there."""
-        row = trash.restore(profile=self.profile, kind_name=kind, row_id=pk)
+        row = trash.restore(profile=self.profile, kind_name=kind, row_id=row_id)
         known = trash.kind_of(row)
         return Response(RestoredSerializer({"kind": known.name, "id": row.pk, "name": known.label(row)}).data)
 
     @extend_schema(responses={204: None})
-    def destroy(self, request: Request, kind: str, pk: UUID) -> Response:
+    def destroy(self, request: Request, kind: str, row_id: UUID) -> Response:
         """Deletes it for good, with its files."""
-        trash.purge(profile=self.profile, kind_name=kind, row_id=pk)
+        trash.purge(profile=self.profile, kind_name=kind, row_id=row_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _kinds(self, request: Request) -> list[trash.TrashKind]:
-        unknown = {
-            name[:100]: [did_you_mean(name[:100], _PARAMETERS, prefix="Unknown filter")]
-            for name in request.query_params
-            if name not in _PARAMETERS
-        }
-        if unknown:
-            raise Invalid(CHECK_FIELDS, fields=unknown)
-        wanted = request.query_params.get("kind", "")
-        kinds = [kind for kind in trash.kinds() if wanted in {"", kind.name}]
-        if not kinds and wanted:
-            names = ", ".join(kind.name for kind in trash.kinds())
-            raise Invalid(CHECK_FIELDS, fields={"kind": [f"Choose one of {names}."]})
-        return kinds
+
+def _kinds(request: Request) -> list[trash.TrashKind]:
+    """The kinds that `?kind=` asks for."""
+    unknown = {
+        name[:100]: [did_you_mean(name[:100], _PARAMETERS, prefix="Unknown filter")]
+        for name in request.query_params
+        if name not in _PARAMETERS
+    }
+    if unknown:
+        raise Invalid(CHECK_FIELDS, fields=unknown)
+    wanted = request.query_params.get("kind", "")
+    kinds = [kind for kind in trash.kinds() if wanted in {"", kind.name}]
+    if not kinds and wanted:
+        names = ", ".join(kind.name for kind in trash.kinds())
+        raise Invalid(CHECK_FIELDS, fields={"kind": [f"Choose one of {names}."]})
+    return kinds

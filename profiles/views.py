@@ -7,13 +7,13 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from profiles import credentials, services
 from profiles.errors import Forbidden
-from profiles.models import Ceiling, Invitation, Membership, Profile, Role
+from profiles.models import Ceiling, Credential, Invitation, Membership, Profile, Role
+from profiles.requests import MemberRequest
 from profiles.serializers import (
     CredentialSerializer,
     CredentialWriteSerializer,
@@ -28,6 +28,7 @@ from profiles.serializers import (
 class ProfileBrandViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
     """Your brands. A token that is bound to a profile sees only that one."""
 
+    request: MemberRequest
     queryset = Profile.objects.filter(state=Profile.State.ACTIVE)
     serializer_class = ProfileSerializer
     lookup_url_kwarg = "profile_id"
@@ -35,50 +36,51 @@ class ProfileBrandViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
     roles = {"create": Role.VIEWER, "set_default": Role.VIEWER, "partial_update": Role.OWNER, "destroy": Role.OWNER}
 
     def get_queryset(self) -> QuerySet[Profile]:
-        request: Any = self.request
+        request = self.request
         own = Membership.objects.filter(user_id=request.user.pk, profile=OuterRef("pk"))
         queryset = self.queryset.filter(memberships__user_id=request.user.pk)
         if request.token is not None and request.token.profile_id:
             queryset = queryset.filter(pk=request.token.profile_id)
         return queryset.annotate(own_role=Subquery(own.values("role")[:1]))
 
-    def create(self, request: Request) -> Response:
+    def create(self, request: MemberRequest) -> Response:
         """Makes a new brand that you own."""
         _refuse_limited_token(request)
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        profile = services.profile_create(user=request.user, **serializer.validated_data)  # type: ignore[arg-type]
+        profile = services.profile_create(user=request.user, **serializer.validated_data)
         return Response(self._shown(profile), status=status.HTTP_201_CREATED)
 
-    def partial_update(self, request: Request, profile_id: Any) -> Response:
+    def partial_update(self, request: MemberRequest, profile_id: Any) -> Response:
         """Changes name or colour."""
-        serializer = self.get_serializer(self.get_object(), data=request.data, partial=True)
+        profile = self.get_object()
+        serializer = self.get_serializer(profile, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        profile = services.profile_update(serializer.instance, **serializer.validated_data)
+        profile = services.profile_update(profile, **serializer.validated_data)
         return Response(self._shown(profile))
 
-    def destroy(self, request: Request, profile_id: Any) -> Response:
+    def destroy(self, request: MemberRequest, profile_id: Any) -> Response:
         """Deletes the brand and everything that it owns, files included. A default cannot be deleted (409)."""
         _refuse_limited_token(request)
-        services.profile_delete(user=request.user, profile=self.get_object())  # type: ignore[arg-type]
+        services.profile_delete(user=request.user, profile=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses=ProfileSerializer)
     @action(detail=True, methods=["post"], url_path="set-default")
-    def set_default(self, request: Request, profile_id: Any) -> Response:
+    def set_default(self, request: MemberRequest, profile_id: Any) -> Response:
         """Makes this brand the one that requests without a named profile work in."""
         if request.ceiling == Ceiling.READ:
             raise Forbidden("This token may only read.")
         profile = self.get_object()
-        services.profile_set_default(user=request.user, profile=profile)  # type: ignore[arg-type]
-        request.user.default_profile_id = profile.pk  # type: ignore[union-attr]
+        services.profile_set_default(user=request.user, profile=profile)
+        request.user.default_profile_id = profile.pk
         return Response(self._shown(profile))
 
     def _shown(self, profile: Profile) -> Any:
         return self.get_serializer(self.get_queryset().get(pk=profile.pk)).data
 
 
-def _refuse_limited_token(request: Request) -> None:
+def _refuse_limited_token(request: MemberRequest) -> None:
     """Brands come and go only by a person, or a token that may do all that its user may."""
     token = request.token
     if token is not None and (token.profile_id or token.ceiling != Ceiling.FULL):
@@ -88,6 +90,7 @@ def _refuse_limited_token(request: Request) -> None:
 class MemberViewSet(ListModelMixin, GenericViewSet):
     """Who belongs to the profile. Owners invite, change roles and remove."""
 
+    request: MemberRequest
     queryset = Membership.objects.select_related("user")
     serializer_class = MemberSerializer
     lookup_value_converter = "uuid"
@@ -97,18 +100,20 @@ class MemberViewSet(ListModelMixin, GenericViewSet):
         return self.queryset.filter(profile_id=self.request.profile.pk)
 
     @extend_schema(request=InviteSerializer, responses={201: InvitationLinkSerializer})
-    def create(self, request: Request, profile_id: Any) -> Response:
+    def create(self, request: MemberRequest, profile_id: Any) -> Response:
         """Invites a person: the answer holds a link that works once, for 7 days, and is not shown again."""
         serializer = InviteSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         invitation, secret = services.invitation_create(
-            profile=request.profile, by=request.user, **serializer.validated_data  # type: ignore[arg-type]
+            profile=request.profile,
+            by=request.user,
+            **serializer.validated_data,
         )
         answer = InvitationLinkSerializer(invitation, context={"secret": secret, "request": request})
         return Response(answer.data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=MemberSerializer, responses=MemberSerializer)
-    def partial_update(self, request: Request, profile_id: Any, pk: Any) -> Response:
+    def partial_update(self, request: MemberRequest, profile_id: Any, pk: Any) -> Response:
         """Changes a member's role; the last owner stays one (409)."""
         membership = self.get_object()
         serializer = self.get_serializer(membership, data=request.data, partial=True)
@@ -117,7 +122,7 @@ class MemberViewSet(ListModelMixin, GenericViewSet):
         changed = services.member_set_role(profile=request.profile, membership=membership, role=role)
         return Response(self.get_serializer(changed).data)
 
-    def destroy(self, request: Request, profile_id: Any, pk: Any) -> Response:
+    def destroy(self, request: MemberRequest, profile_id: Any, pk: Any) -> Response:
         """Removes a member, or leaves the profile oneself; the last owner can't (409)."""
         membership = self.get_object()
         if membership.user_id != request.user.pk or request.ceiling not in {None, Ceiling.FULL}:
@@ -129,6 +134,7 @@ class MemberViewSet(ListModelMixin, GenericViewSet):
 class InvitationViewSet(ListModelMixin, GenericViewSet):
     """Invitations to the profile that were made; an owner can take an open one back."""
 
+    request: MemberRequest
     queryset = Invitation.objects.select_related("created_by")
     serializer_class = InvitationSerializer
     lookup_value_converter = "uuid"
@@ -137,7 +143,7 @@ class InvitationViewSet(ListModelMixin, GenericViewSet):
     def get_queryset(self) -> QuerySet[Invitation]:
         return self.queryset.filter(profile_id=self.request.profile.pk)
 
-    def destroy(self, request: Request, profile_id: Any, pk: Any) -> Response:
+    def destroy(self, request: MemberRequest, profile_id: Any, pk: Any) -> Response:
         """Takes an invitation back: its link stops working."""
         self.get_object().delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -146,17 +152,18 @@ class InvitationViewSet(ListModelMixin, GenericViewSet):
 class CredentialViewSet(GenericViewSet):
     """The profile's own keys of outside services. Write-only: reading tells whether one is set."""
 
-    queryset = credentials.Credential.objects.all()
+    request: MemberRequest
+    queryset = Credential.objects.all()
     serializer_class = CredentialSerializer
     filter_backends = ()
     roles = {"retrieve": Role.OWNER, "update": Role.OWNER, "destroy": Role.OWNER}
 
-    def retrieve(self, request: Request, profile_id: Any, kind: str) -> Response:
+    def retrieve(self, request: MemberRequest, profile_id: Any, kind: str) -> Response:
         """Whether a key is set, its last four characters, and whether it worked when last checked."""
         return self._shown(kind)
 
     @extend_schema(request=CredentialWriteSerializer, responses=CredentialSerializer)
-    def update(self, request: Request, profile_id: Any, kind: str) -> Response:
+    def update(self, request: MemberRequest, profile_id: Any, kind: str) -> Response:
         """Stores a key (encrypted), replacing the one before."""
         known = credentials.kind_named(kind)
         serializer = CredentialWriteSerializer(data=request.data)
@@ -166,7 +173,7 @@ class CredentialViewSet(GenericViewSet):
         return self._shown(kind)
 
     @extend_schema(responses={204: OpenApiResponse(description="No key is stored any more.")})
-    def destroy(self, request: Request, profile_id: Any, kind: str) -> Response:
+    def destroy(self, request: MemberRequest, profile_id: Any, kind: str) -> Response:
         """Forgets the key."""
         credentials.credential_delete(profile=request.profile, kind=credentials.kind_named(kind))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -45,7 +45,9 @@ def make_project(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A project of the spans of one source, in that order."""
     segments = [
-        api.post(f"source-videos/{source['id']}/segments/", {"start_time": start, "end_time": end, "keywords": ["main"]})
+        api.post(
+            f"source-videos/{source['id']}/segments/", {"start_time": start, "end_time": end, "keywords": ["main"]}
+        )
         for start, end in spans
     ]
     project = api.post("projects/", {"name": "Project"})

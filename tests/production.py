@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -93,7 +94,7 @@ def _answers(url: str) -> bool:
 
 
 def _user_and_bucket(url: str) -> dict[str, str]:
-    first = {
+    first: Any = {
         "endpoint_url": url,
         "aws_access_key_id": "first",
         "aws_secret_access_key": "first",

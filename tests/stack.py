@@ -146,7 +146,7 @@ class Machine:
 
     def scratch(self) -> list[Path]:
         """Files and folders of attempts in its scratch space."""
-        return [path for path in (self.folder / "scratch").glob("*/*/*")]
+        return list((self.folder / "scratch").glob("*/*/*"))
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Settings: the embedded default needs no switch at all; `DATABASE_URL` turns on production rules."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -122,6 +123,8 @@ LOGGING = logging_config(
 )
 
 # --- where things are kept -----------------------------------------------------------------------------
+DATABASES: dict[str, Any]
+CACHES: dict[str, Any]
 if EMBEDDED:
     DATABASES = {
         "default": {

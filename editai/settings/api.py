@@ -42,7 +42,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (
         "Short vertical videos for several brands. Every call works inside one profile: the one the token is bound "
         "to, the one in the path, the one in `X-Profile-Id`, else your default. Lists are paged by cursor; errors "
-        "have one shape: `{\"error\": {code, message, fields?}}`."
+        'have one shape: `{"error": {code, message, fields?}}`.'
     ),
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

@@ -1,5 +1,6 @@
 """Reading switches from the environment: a wrong value stops the start with one clear line."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -58,8 +59,6 @@ def secret_key(name: str, path: Path, *, may_create: bool) -> str:
     if not path.exists():
         if not may_create:
             raise ImproperlyConfigured(f"Set {name}: with DATABASE_URL no key is made up.")
-        try:
+        with contextlib.suppress(FileExistsError):  # another process of the same start was faster: its key counts
             write_private(path, secrets.token_urlsafe(64))
-        except FileExistsError:
-            pass  # another process of the same start was faster: its key counts
     return path.read_text().strip()

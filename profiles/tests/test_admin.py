@@ -4,12 +4,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from conftest import PASSWORD, Person
 from django.apps import apps
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+from conftest import PASSWORD, Person
 from profiles import scope
 from profiles.admin_base import PeopleAdmin, ProfileAdmin
 from profiles.models import Credential, Membership, Profile, Role, User
@@ -40,9 +40,7 @@ def root(owner: Person) -> Client:
 
 def test_every_tenant_model_has_a_scoped_admin() -> None:
     without = {"IdempotencyKey", "QueueTurn"}  # book-keeping of the job engine, nothing to look at
-    models = {
-        model for model in _all_models() if issubclass(model, ProfileOwned) and model.__name__ not in without
-    }
+    models = {model for model in _all_models() if issubclass(model, ProfileOwned) and model.__name__ not in without}
     for model in models:
         assert isinstance(admin.site._registry.get(model), ProfileAdmin), model
 
@@ -67,9 +65,7 @@ def test_lists_and_pages_show_the_own_brand_only(browser: Client, owner: Person,
 @pytest.mark.parametrize("page", ["change", "delete", "history"])
 def test_a_foreign_row_looks_like_none(browser: Client, stranger: Person, page: str) -> None:
     theirs = make_credential(stranger, "theirs")
-    answers = [
-        browser.get(reverse(f"admin:profiles_credential_{page}", args=[pk])) for pk in (theirs.pk, uuid4())
-    ]
+    answers = [browser.get(reverse(f"admin:profiles_credential_{page}", args=[pk])) for pk in (theirs.pk, uuid4())]
     assert answers[0].status_code == answers[1].status_code
     assert b"theirs" not in answers[0].content
     with scope.activate(stranger.profile.pk):

@@ -1,13 +1,13 @@
 from collections.abc import Iterator
 
 import pytest
-from conftest import Person
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from conftest import Person
 from profiles import credentials
 from profiles.credentials import CredentialKind
 from profiles.errors import Conflict
@@ -40,9 +40,7 @@ def test_setting_a_key_again_replaces_it(in_scope: Profile, kind: CredentialKind
     assert Credential.objects.get().ok is False
 
 
-def test_rotation_keeps_the_keys_readable(
-    in_scope: Profile, kind: CredentialKind, settings: Settings
-) -> None:
+def test_rotation_keeps_the_keys_readable(in_scope: Profile, kind: CredentialKind, settings: Settings) -> None:
     old, new = settings.ENCRYPTION_KEYS, Fernet.generate_key().decode()
     credentials.credential_set(profile=in_scope, kind=kind, secret=SECRET)
     settings.ENCRYPTION_KEYS = [new, *old]

@@ -1,12 +1,13 @@
 """Which profile a request works in, and that no source of it can be used to look into another."""
 
 import logging
+import time
 from uuid import uuid4
 
 import pytest
-from conftest import Person, person_of
 from django.test import Client
 
+from conftest import Person, person_of
 from profiles import links, scope, services
 from profiles.logs import ContextFilter, OneLineFormatter
 from profiles.models import Membership, Profile, Role
@@ -132,9 +133,7 @@ def test_what_django_logs_of_a_request_names_its_profile(owner: Person, caplog: 
 
 
 def link(person: Person, **changes: str) -> str:
-    url = links.sign(
-        user=person.user, profile=person.profile, path=ME, variant="video", version="v1"
-    )
+    url = links.sign(user=person.user, profile=person.profile, path=ME, variant="video", version="v1")
     for old, new in changes.items():
         url = url.replace(old, new)
     return url
@@ -160,8 +159,8 @@ def test_a_signed_link_ends_with_time_and_with_membership(
     membership = Membership.objects.create(user=stranger.user, profile=owner.profile, role=Role.VIEWER)
     url = links.sign(user=stranger.user, profile=owner.profile, path=ME, variant="video", version="v1")
     assert Client().get(url).status_code == 200
-    now = links.time.time()
-    monkeypatch.setattr(links.time, "time", lambda: now + 601)
+    later = time.time() + 601
+    monkeypatch.setattr(time, "time", lambda: later)
     assert Client().get(url).status_code == 404
     monkeypatch.undo()
     services.member_remove(profile=owner.profile, membership=membership)

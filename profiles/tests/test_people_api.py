@@ -1,10 +1,10 @@
 import pytest
-from conftest import PASSWORD, Person
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from conftest import PASSWORD, Person
 from profiles.models import Invitation, Membership, Profile, Role, User
 
 pytestmark = pytest.mark.django_db
@@ -119,9 +119,7 @@ def test_changing_the_password_ends_other_sessions(owner: Person) -> None:
 
 @pytest.mark.parametrize(("old", "new"), [("wrong", "an even better one 9"), (PASSWORD, "123")])
 def test_a_wrong_or_weak_password_changes_nothing(owner: Person, old: str, new: str) -> None:
-    answer = owner.client.post(
-        "/api/v1/auth/password/", {"old_password": old, "new_password": new}, format="json"
-    )
+    answer = owner.client.post("/api/v1/auth/password/", {"old_password": old, "new_password": new}, format="json")
     assert answer.status_code == 400
     assert User.objects.get(pk=owner.user.pk).check_password(PASSWORD)
 

@@ -1,14 +1,14 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 from uuid import uuid4
 
 import pytest
-from conftest import Person
 
+from conftest import Person
 from profiles import scope, tenancy
-from profiles.models import Credential, StoredFile
+from profiles.models import Credential, Profile, StoredFile
 from profiles.scope import OutOfScope
 
 
@@ -45,19 +45,20 @@ def test_exclude_subqueries_and_joins_stay_inside(owner: Person, stranger: Perso
         assert Credential.objects.get().last4 == ""
 
 
-@pytest.mark.parametrize("write", ["save", "bulk_create", "bulk_update", "move"])
+WRITES: dict[str, Callable[[Credential, Credential, Profile], object]] = {
+    "save": lambda new, old, mine: new.save(),
+    "bulk_create": lambda new, old, mine: Credential.objects.bulk_create([new]),
+    "bulk_update": lambda new, old, mine: Credential.objects.bulk_update([old], ["last4"]),
+    "move": lambda new, old, mine: Credential.objects.update(profile=mine),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
 def test_writing_a_row_of_another_profile_raises(write: str, owner: Person, stranger: Person) -> None:
     theirs = make_credential(stranger)
     row = Credential(profile=stranger.profile, kind="other", ciphertext=b"", last4="")
     with scope.activate(owner.profile.pk), pytest.raises(OutOfScope):
-        if write == "save":
-            row.save()
-        elif write == "bulk_create":
-            Credential.objects.bulk_create([row])
-        elif write == "bulk_update":
-            Credential.objects.bulk_update([theirs], ["last4"])
-        else:
-            Credential.objects.update(profile=owner.profile)
+        WRITES[write](row, theirs, owner.profile)
 
 
 def test_refresh_and_forward_keys_are_guarded_too(owner: Person, stranger: Person) -> None:
@@ -88,9 +89,13 @@ def test_the_scope_ends_with_its_block_and_nests(owner: Person) -> None:
 
 def test_a_thread_has_no_scope_unless_it_is_bound(owner: Person) -> None:
     seen: list[object] = []
+
+    def note() -> None:
+        seen.append(scope.require().profile_id)
+
     with scope.activate(owner.profile.pk):
         plain = threading.Thread(target=lambda: seen.append(scope.current()))
-        bound = threading.Thread(target=scope.bound(lambda: seen.append(scope.require().profile_id)))
+        bound = threading.Thread(target=scope.bound(note))
         for thread in (plain, bound):
             thread.start()
             thread.join()

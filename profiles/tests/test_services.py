@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from conftest import PASSWORD, Person, make_person
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from conftest import PASSWORD, Person, make_person
 from profiles import scope, services
 from profiles.erasure import erase
 from profiles.errors import Conflict, Invalid, NotFound

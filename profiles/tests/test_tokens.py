@@ -1,10 +1,10 @@
 from datetime import timedelta
 
 import pytest
-from conftest import PASSWORD, Person, person_of
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from conftest import PASSWORD, Person, person_of
 from profiles import services, tokens
 from profiles.models import ApiToken, Ceiling
 
@@ -13,9 +13,7 @@ TOKENS = "/api/v1/auth/tokens/"
 
 
 def test_name_and_password_give_a_token_that_works(owner: Person) -> None:
-    answer = APIClient().post(
-        "/api/v1/auth/token/", {"username": "olga", "password": PASSWORD}, format="json"
-    )
+    answer = APIClient().post("/api/v1/auth/token/", {"username": "olga", "password": PASSWORD}, format="json")
     assert answer.status_code == 200
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['token']}")

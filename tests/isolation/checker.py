@@ -12,13 +12,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from conftest import Person, person_of
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from conftest import Person, person_of
 from profiles import scope, storage
 from profiles.models import ApiToken, Ceiling
 from profiles.tenancy import ProfileOwned
@@ -89,7 +89,7 @@ class _Checks:
             browser = Client(enforce_csrf_checks=True)
             browser.force_login(world.owner.user)
             self._expect("cookie without CSRF token", 403, browser)
-        if self.writes and not call.viewer_may or call.owners_only:
+        if (self.writes and not call.viewer_may) or call.owners_only:
             self._expect("viewer", 403, world.viewer.client)
         if self.writes and not call.limited_may:
             self._expect("read-only token", 403, person_of(world.owner.user, ceiling=Ceiling.READ).client)

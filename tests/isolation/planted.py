@@ -16,7 +16,7 @@ class _FileSerializer(StrictModelSerializer):
         fields = ("id", "size")
 
 
-class PlantedViewSet(ReadOnlyModelViewSet):  # type: ignore[type-arg]
+class PlantedViewSet(ReadOnlyModelViewSet):
     queryset = StoredFile.objects.all()
     serializer_class = _FileSerializer
     filter_backends = ()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import Person, make_person, person_of
 from django.utils import timezone
 
+from conftest import Person, make_person, person_of
 from editai.clips.models import Clip, ExportPreset
 from editai.projects.models import Project, ProjectSegment
 from jobs.models import Job
@@ -117,7 +117,7 @@ def make_source(profile: Profile, original: StoredFile, **fields: Any) -> Source
         "has_audio": False,
         "media": info.as_dict(),
         "frame_index": frames.to_bytes(),
-        **{name: original for name in ("original", "poster", "filmstrip", "waveform", "proxy")},
+        **dict.fromkeys(("original", "poster", "filmstrip", "waveform", "proxy"), original),
         **fields,
     }
     return SourceVideo.objects.create(profile=profile, **values)

@@ -53,7 +53,7 @@ def peak_memory(machine: Machine) -> int:
 def multipart(path: Path, border: str) -> Iterator[bytes]:
     """The body of an upload, read from disk as it goes (requests would build all of it in memory)."""
     yield (
-        f"--{border}\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nGigabyte\r\n"
+        f'--{border}\r\nContent-Disposition: form-data; name="name"\r\n\r\nGigabyte\r\n'
         f'--{border}\r\nContent-Disposition: form-data; name="video"; filename="gigabyte.mp4"\r\n'
         "Content-Type: video/mp4\r\n\r\n"
     ).encode()
@@ -92,7 +92,7 @@ def test_a_gigabyte_in_and_out(installation: Installation, gigabyte: Path) -> No
     def read(start: int) -> int:
         with requests.get(
             address,
-            headers={**api.session.headers, "Range": f"bytes={start}-"},  # type: ignore[dict-item]
+            headers={**api.session.headers, "Range": f"bytes={start}-"},
             stream=True,
             timeout=300,
         ) as answer:

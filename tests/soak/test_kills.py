@@ -199,7 +199,7 @@ class RedisProcess:
         self.process.wait()
 
 
-def _pings(client: "redis.Redis[bytes]") -> bool:
+def _pings(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
     except redis.ConnectionError:
