@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PRESENCE_SECONDS = 5.0
 ALIVE_FOR = timedelta(seconds=3 * PRESENCE_SECONDS)
 RING_AGAIN_AFTER = timedelta(seconds=15)
-_BROKER_SECONDS = 3.0
+_BROKER_SECONDS = 3
 _NEVER = datetime(1970, 1, 1, tzinfo=timezone.get_fixed_timezone(0))
 
 

@@ -20,7 +20,8 @@ from profiles.models import Profile
 from profiles.tenancy import new_id
 from tests.racing import race
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+several_connections = pytest.mark.django_db(transaction=True)  # or commits that count
 Enqueue = Callable[..., Job]
 
 
@@ -29,6 +30,7 @@ def test_an_unknown_kind_is_a_mistake_of_the_program(enqueue: Enqueue) -> None:
         enqueue("test_unheard_of")
 
 
+@several_connections
 def test_nobody_is_told_before_the_commit(enqueue: Enqueue, bell: Bell, owner: Person) -> None:
     add_worker(1)
     with transaction.atomic():
@@ -72,6 +74,7 @@ def test_two_brands_may_work_on_the_same_subject(enqueue: Enqueue, stranger: Per
     assert enqueue(subject=subject).pk != enqueue(subject=subject, profile=stranger.profile).pk
 
 
+@several_connections
 def test_50_requests_at_once_make_one_job(enqueue: Enqueue, owner: Person) -> None:
     subject = new_id()
     made = race(lambda _: enqueue(subject=subject, recipe_hash="same").pk, 50)
@@ -80,6 +83,7 @@ def test_50_requests_at_once_make_one_job(enqueue: Enqueue, owner: Person) -> No
         assert Job.objects.count() == 1
 
 
+@several_connections
 def test_the_control_without_the_constraint_several_jobs_are_made(
     enqueue: Enqueue, owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +109,7 @@ def test_the_control_without_the_constraint_several_jobs_are_made(
     assert len(set(made)) == 10, made
 
 
+@several_connections
 def test_50_different_recipes_at_once_leave_one_active_job(enqueue: Enqueue, owner: Person) -> None:
     subject = new_id()
     race(lambda number: enqueue(subject=subject, recipe_hash=str(number)), 20)
@@ -112,6 +117,7 @@ def test_50_different_recipes_at_once_leave_one_active_job(enqueue: Enqueue, own
         assert Job.objects.filter(status=Status.QUEUED).count() == 1
 
 
+@several_connections
 def test_the_queue_of_a_brand_has_an_end(enqueue: Enqueue, stranger: Person, settings: Any) -> None:
     settings.JOB_QUEUE_LIMIT = 3
     jobs = [enqueue() for _ in range(3)]
@@ -154,6 +160,7 @@ def test_kinds_estimate_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     assert registry.estimate("test_body", {}) == Estimate(0, None)
 
 
+@several_connections
 def test_a_key_gives_the_same_job_for_the_same_request(enqueue: Enqueue, stranger: Person) -> None:
     first = enqueue(params={"a": 1}, idempotency_key="k")
     assert enqueue(params={"a": 1}, idempotency_key="k").pk == first.pk
@@ -165,6 +172,7 @@ def test_a_key_gives_the_same_job_for_the_same_request(enqueue: Enqueue, strange
     assert enqueue(params={"a": 1}, idempotency_key="k", profile=stranger.profile).pk != first.pk
 
 
+@several_connections
 def test_a_key_remembers_the_job_of_another_that_was_under_way(enqueue: Enqueue) -> None:
     subject = new_id()
     first = enqueue(subject=subject, idempotency_key="one")
@@ -173,6 +181,7 @@ def test_a_key_remembers_the_job_of_another_that_was_under_way(enqueue: Enqueue)
     assert enqueue(subject=subject, idempotency_key="two").pk == first.pk
 
 
+@several_connections
 def test_the_same_key_at_once_starts_once(enqueue: Enqueue, owner: Person) -> None:
     made = race(lambda _: enqueue(params={"a": 1}, idempotency_key="k").pk, 20)
     assert len(set(made)) == 1, made
@@ -180,6 +189,7 @@ def test_the_same_key_at_once_starts_once(enqueue: Enqueue, owner: Person) -> No
         assert (Job.objects.count(), IdempotencyKey.objects.count()) == (1, 1)
 
 
+@several_connections
 def test_what_start_wrote_goes_when_the_key_was_taken_meanwhile(enqueue: Enqueue, owner: Person) -> None:
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has one writer at a time: nobody can be faster inside our transaction")

@@ -145,7 +145,7 @@ def os_error(number: int) -> OSError:
     ],
 )
 def test_errors_become_data(
-    enqueue: Enqueue, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str, retryable: bool
+    enqueue: Enqueue, monkeypatch: pytest.MonkeyPatch, settings: Any, error: Exception, code: str, retryable: bool
 ) -> None:
     monkeypatch.setattr(registry, "_error_types", [])
     registry.register_error(NamedError)
@@ -161,7 +161,7 @@ def test_errors_become_data(
     assert "/srv" not in str(job.error)
     assert "abc123" not in job.traceback
     assert type(error).__name__ in job.traceback
-    assert not list(Path(scratch.settings.SCRATCH_DIR).rglob("*"))
+    assert not list(Path(settings.SCRATCH_DIR).rglob("*"))
 
 
 def test_an_unknown_outcome_waits_for_a_person(enqueue: Enqueue, owner: Person) -> None:

@@ -20,7 +20,8 @@ from profiles.errors import Conflict
 from profiles.models import Profile
 from tests.racing import race
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+several_connections = pytest.mark.django_db(transaction=True)
 Enqueue = Callable[..., Job]
 BEAT = Beat(40, "Working", 7, 1.5, 10, 20)
 
@@ -34,6 +35,7 @@ def test_a_claim_counts_the_attempt_and_takes_the_lease(enqueue: Enqueue) -> Non
     assert events(job) == ["queued", "started"]
 
 
+@several_connections
 def test_only_one_of_many_claims_wins(enqueue: Enqueue) -> None:
     job = enqueue()
     won = [outcome for outcome in race(lambda number: claim(job, f"w{number}"), 12) if outcome is not None]
@@ -41,6 +43,7 @@ def test_only_one_of_many_claims_wins(enqueue: Enqueue) -> None:
     assert fresh(job).attempt == 1
 
 
+@several_connections
 def test_the_control_a_claim_that_looks_first_and_writes_then_is_won_by_several(enqueue: Enqueue) -> None:
     job = enqueue()
 
@@ -171,6 +174,7 @@ def test_retryable_errors_wait_longer_each_time_and_end(enqueue: Enqueue) -> Non
     assert events(job)[-1] == "failed"
 
 
+@several_connections
 def test_a_retry_by_hand_starts_anew_and_keeps_the_error_in_the_history(enqueue: Enqueue, owner: Person) -> None:
     job = enqueue()
     held = claim(job)
@@ -200,6 +204,7 @@ def test_crashes_have_a_limit_of_their_own(enqueue: Enqueue) -> None:
     reaper.reap()
     row = fresh(job)
     assert row.status == Status.FAILED
+    assert row.error is not None
     assert row.error["code"] == "worker_lost"
     assert row.failures == 0
 
@@ -211,6 +216,7 @@ def test_a_lost_attempt_that_cannot_be_repeated_needs_attention(enqueue: Enqueue
     reaper.reap()
     row = fresh(job)
     assert row.status == Status.NEEDS_ATTENTION
+    assert row.error is not None
     assert row.error["code"] == "outcome_unknown"
 
 
@@ -226,6 +232,7 @@ def test_the_reaper_leaves_the_living_alone_and_ends_what_was_to_be_cancelled(en
     assert (fresh(living).status, fresh(dead).status) == (Status.RUNNING, Status.CANCELLED)
 
 
+@several_connections
 def test_many_reapers_take_a_job_back_once(enqueue: Enqueue) -> None:
     job = enqueue()
     claim(job)

@@ -50,18 +50,16 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if getattr(request, "param", "folder") == "redis":
         if not django_settings.REDIS_URL:
             pytest.skip("there is no Redis here")
-        app.conf.broker_url = environment["REDIS_URL"] = REDIS_URL
+        environment["REDIS_URL"] = REDIS_URL
+        app.conf.update(broker_url=REDIS_URL)
         redis.Redis.from_url(REDIS_URL).flushdb()
     else:
         folder = tmp_path / "data" / "broker"
         for name in ("messages", "control"):
             (folder / name).mkdir(parents=True)
-        app.conf.broker_url = "filesystem://"
-        app.conf.broker_transport_options = {
-            "data_folder_in": str(folder / "messages"),
-            "data_folder_out": str(folder / "messages"),
-            "control_folder": str(folder / "control"),
-        }
+        folders = {"data_folder_in": "messages", "data_folder_out": "messages", "control_folder": "control"}
+        options = {name: str(folder / place) for name, place in folders.items()}
+        app.conf.update(broker_url="filesystem://", broker_transport_options=options)
     monkeypatch.setattr(registry._CeleryApp, "instance", app)
     return environment
 
@@ -228,7 +226,12 @@ def test_kill_at_many_moments(start: Start, owner: Person, tmp_path: Path, perce
 
 def test_a_predecessor_that_lives_keeps_its_jobs(owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
-    monkeypatch.setattr(reaper, "take_over_from", lambda worker: taken.append(worker.name) or 0)
+
+    def take_over_from(worker: Worker) -> int:
+        taken.append(worker.name)
+        return 1
+
+    monkeypatch.setattr(reaper, "take_over_from", take_over_from)
     presence = workers.Presence("same", [kinds.QUEUE], 1)
     presence._show()
     Worker.objects.filter(name="same").update(pid=os.getppid())
