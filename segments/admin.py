@@ -55,7 +55,7 @@ class _TrashAdmin(ProfileAdmin):
 class SourceVideoAdmin(_TrashAdmin):
     """Footage. It is uploaded through the API or the web frontend."""
 
-    list_display: tuple[Any, ...] = (
+    list_display = (
         "name",
         "shown_state",
         "shown_length",
@@ -66,7 +66,7 @@ class SourceVideoAdmin(_TrashAdmin):
     )
     list_filter = ("state", "has_audio", "created_at")
     search_fields = ("name", "file_name", "description")
-    fields: tuple[Any, ...] = (
+    fields = (
         "name",
         "description",
         "file_name",
@@ -104,7 +104,7 @@ class SourceVideoAdmin(_TrashAdmin):
     @admin.display(description="Error", empty_value="–")
     def shown_error(self, source: SourceVideo) -> str | None:
         error = selectors.error_of(source)
-        return error and f"{error['message']} {error['next_step']}"
+        return f"{error['message']} {error['next_step']}" if error else None
 
     @admin.display(description="Length", empty_value="–", ordering="duration_seconds")
     def shown_length(self, source: SourceVideo) -> str | None:
@@ -126,7 +126,7 @@ class SourceVideoAdmin(_TrashAdmin):
             sources.source_update(profile=request.profile, source_id=obj.pk, changes=changes)
 
 
-class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
+class SegmentForm(forms.ModelForm):
     """Borders in seconds, judged together."""
 
     class Meta:
@@ -149,7 +149,7 @@ class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
         """The row itself is left alone: a service changes it, with the old values at hand."""
 
 
-class LabelInline(admin.TabularInline):  # type: ignore[type-arg]
+class LabelInline(admin.TabularInline):
     model = SegmentLabel
     fields = readonly_fields = ("kind", "text")
     ordering = ("kind", "position")

@@ -133,7 +133,7 @@ def segment_named(profile: Profile, segment_id: UUID) -> Segment:
 
 def labels_of(segment: Segment, kind: SegmentLabel.Kind) -> list[str]:
     """Keywords or tags as they were written, in order; reads what was prefetched."""
-    return [label.text for label in segment.labels.all() if label.kind == kind]  # type: ignore[attr-defined]
+    return [label.text for label in segment.labels.all() if label.kind == kind]
 
 
 # --- keywords ------------------------------------------------------------------------------------------

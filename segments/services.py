@@ -120,7 +120,7 @@ def segment_extract(
             .first()
         )
         if done is not None and segment.has_current_file:
-            return done  # type: ignore[no-any-return]
+            return done
         params = {"segment_id": str(segment.pk), "revision": segment.revision}
         return enqueue(profile=profile, kind=EXTRACT, params=params, subject=segment.pk, by=by, recipe_hash=recipe)
 

@@ -156,7 +156,7 @@ def source_delete(*, profile: Profile, source: SourceVideo) -> None:
 
 def source_usage(*, profile: Profile, source: SourceVideo) -> tuple[int, list[Dependant]]:
     """How many segments a source has outside the trash, and what depends on any of them."""
-    alive = source.segments.filter(trashed_at=None).count()  # type: ignore[attr-defined]
+    alive = source.segments.filter(trashed_at=None).count()
     return alive, dependants_of(profile, segment_ids_of(source), USAGE_LIMIT)
 
 

@@ -2,9 +2,10 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import profiles.tenancy
 from django.conf import settings
 from django.db import migrations, models
+
+import profiles.tenancy
 
 
 class Migration(migrations.Migration):

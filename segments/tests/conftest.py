@@ -117,6 +117,12 @@ def upload(person: Person, content: bytes | Path, name: str = "clip.mp4", /, **f
     return person.client.post(f"{V1}/source-videos/", body, format="multipart", headers=headers)
 
 
+def content_of(answer: Any) -> bytes:
+    """All bytes of a streamed answer."""
+    assert answer.status_code in {200, 206}, answer.content
+    return b"".join(answer.streaming_content)
+
+
 def run_job(job: Job) -> Job:
     """One attempt, here and now, as a worker's task would make it."""
     kind = kind_named(job.kind)

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,10 +11,10 @@ from jobs.ffmpeg import FfmpegError
 from jobs.models import Job, Status
 from profiles import scope
 from profiles.models import StoredFile
-from segments import ingest
+from segments import derivatives, ingest
 from segments.derivatives import read_peaks
 from segments.models import SourceVideo
-from segments.tests.conftest import V1, fresh, latest_job, run_job, upload
+from segments.tests.conftest import V1, content_of, fresh, latest_job, run_job, upload
 from segments.tests.footage import make_silent_clip
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,7 +50,7 @@ def test_a_clip_becomes_ready(owner: Person, clip: Path, stored_objects: Objects
     frames = owner.client.get(f"{V1}/source-videos/{source_id}/frames/").json()
     assert frames["frame_count"] == 50
     peaks = owner.client.get(shown["links"]["waveform"])
-    rate, pairs = read_peaks(b"".join(peaks.streaming_content))
+    rate, pairs = read_peaks(content_of(peaks))
     assert len(pairs) == pytest.approx(2 * rate, abs=rate / 10)
 
 
@@ -152,7 +153,7 @@ def test_a_cancelled_attempt_keeps_what_was_done_and_leaves_no_loose_file(
     owner: Person, clip: Path, monkeypatch: pytest.MonkeyPatch, stored_objects: Objects
 ) -> None:
     source_id, job = received(owner, clip)
-    real = ingest.write_proxy
+    real = derivatives.write_proxy
 
     def cancel_then_work(*args: Any, **kwargs: Any) -> Any:
         done = real(*args, **kwargs)
@@ -173,7 +174,7 @@ def test_a_source_thrown_away_meanwhile_stops_the_work(
     from profiles import trash
 
     source_id, job = received(owner, clip)
-    real = ingest.write_pictures
+    real = derivatives.write_pictures
 
     def throw_away(*args: Any, **kwargs: Any) -> Any:
         done = real(*args, **kwargs)
@@ -198,7 +199,7 @@ def test_a_restored_source_goes_on(owner: Person, clip: Path) -> None:
     assert owner.client.delete(f"{V1}/source-videos/{source_id}/").status_code == 204
     assert fresh(job).status == Status.CANCELLED
     with scope.activate(owner.profile.pk):
-        trash.restore(profile=owner.profile, kind_name="source_video", row_id=job.subject)
+        trash.restore(profile=owner.profile, kind_name="source_video", row_id=UUID(source_id))
     assert show(owner, source_id)["state"] == "received"
     assert run_job(latest_job(owner.profile, "ingest")).status == Status.SUCCEEDED
     assert show(owner, source_id)["state"] == "ready"

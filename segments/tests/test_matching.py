@@ -64,7 +64,8 @@ def test_words_phrases_and_endings() -> None:
     kind, confidence = hints(["mașini"], "mașina")["masini"]
     assert (kind, 0.6 < confidence < 0.9) == ("inflected", True)
     kind, confidence = hints(["red car"], "the car is red")["red car"]
-    assert (kind, confidence) == ("apart", pytest.approx(0.679))
+    assert kind == "apart"
+    assert confidence == pytest.approx(0.679)
     assert hints(["red car"], "the car") == {}
 
 
@@ -86,9 +87,9 @@ def test_hints_add_up_and_stay_below_one() -> None:
 
 
 def _work(scale: int) -> int:
-    """Steps for `scale` times 100 keywords against `scale` times 100 subtitles of ten words."""
-    index = KeywordIndex([f"keyword{number} topic{number}" for number in range(100 * scale)])
-    for number in range(100 * scale):
+    """Steps for `scale` times 50 keywords against `scale` times 50 subtitles of ten words."""
+    index = KeywordIndex([f"keyword{number} topic{number}" for number in range(50 * scale)])
+    for number in range(50 * scale):
         index.hints(" ".join(f"word{number}x{place}" for place in range(8)) + f" keyword{number} topic{number}")
     return index.operations
 

@@ -8,18 +8,15 @@ import pytest
 from rest_framework.test import APIClient
 
 from conftest import Person
-from profiles import files, scope
-from profiles.models import Membership, Role
+from profiles import scope, storage
+from profiles.models import Membership
+from profiles.services import member_remove
 from segments.models import Segment, SourceVideo
-from segments.tests.conftest import V1, stored
+from segments.tests.conftest import V1, content_of, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MakeSource = Callable[..., SourceVideo]
-
-
-def body(answer: Any) -> bytes:
-    return b"".join(answer.streaming_content)
 
 
 def link(person: Person, source: SourceVideo, variant: str = "proxy") -> str:
@@ -30,10 +27,10 @@ def link(person: Person, source: SourceVideo, variant: str = "proxy") -> str:
 def test_one_range_a_suffix_and_what_lies_outside(owner: Person, make_source: MakeSource) -> None:
     url = f"{V1}/source-videos/{make_source().pk}/stream/?variant=original"
     whole = owner.client.get(url)
-    assert (whole.status_code, whole["Accept-Ranges"], body(whole)) == (200, "bytes", b"0123456789")
+    assert (whole.status_code, whole["Accept-Ranges"], content_of(whole)) == (200, "bytes", b"0123456789")
     part = owner.client.get(url, headers={"Range": "bytes=2-4"})
-    assert (part.status_code, part["Content-Range"], body(part)) == (206, "bytes 2-4/10", b"234")
-    assert body(owner.client.get(url, headers={"Range": "bytes=-3"})) == b"789"
+    assert (part.status_code, part["Content-Range"], content_of(part)) == (206, "bytes 2-4/10", b"234")
+    assert content_of(owner.client.get(url, headers={"Range": "bytes=-3"})) == b"789"
     outside = owner.client.get(url, headers={"Range": "bytes=10-"})
     assert (outside.status_code, outside["Content-Range"]) == (416, "bytes */10")
 
@@ -72,12 +69,12 @@ def test_a_signed_link_works_without_a_token_and_under_a_brand_prefix(owner: Per
     source = make_source()
     nobody = APIClient()
     signed = link(owner, source)
-    assert body(nobody.get(signed)) == b"0123456789"
+    assert content_of(nobody.get(signed)) == b"0123456789"
     assert nobody.head(signed).status_code == 200
     assert nobody.post(signed).status_code == 404
     prefixed = owner.client.get(f"/p/{owner.profile.slug}{V1}/source-videos/{source.pk}/").json()["links"]["proxy"]
     assert prefixed.startswith(f"{V1}/")
-    assert body(nobody.get(prefixed)) == b"0123456789"
+    assert content_of(nobody.get(prefixed)) == b"0123456789"
     assert nobody.get(f"/p/{owner.profile.slug}{prefixed}").status_code == 200
 
 
@@ -113,10 +110,11 @@ def test_a_link_dies_with_its_file_its_source_and_the_membership(
         newer = stored(owner.profile, tmp_path, content=b"newer")
         SourceVideo.objects.filter(pk=source.pk).update(proxy=newer)
     assert nobody.get(old).status_code == 404
-    assert body(nobody.get(link(owner, source))) == b"newer"
+    assert content_of(nobody.get(link(owner, source))) == b"newer"
     viewers = link(viewer, source)
     assert nobody.get(viewers).status_code == 200
-    Membership.objects.filter(user=viewer.user, role=Role.VIEWER).delete()
+    membership = Membership.objects.get(user=viewer.user, profile=owner.profile)
+    member_remove(profile=owner.profile, membership=membership)
     assert nobody.get(viewers).status_code == 404
     fresh = link(owner, source)
     owner.client.delete(f"{V1}/source-videos/{source.pk}/")
@@ -126,7 +124,7 @@ def test_a_link_dies_with_its_file_its_source_and_the_membership(
 def test_a_file_that_vanished_is_a_404(owner: Person, make_source: MakeSource) -> None:
     source = make_source()
     with scope.activate(owner.profile.pk):
-        files.storage.delete(source.proxy.key)
+        storage.delete(source.proxy.key)
     assert owner.client.get(f"{V1}/source-videos/{source.pk}/stream/").status_code == 404
 
 
@@ -141,7 +139,7 @@ def test_a_segment_streams_its_file_or_says_what_to_do(
     with scope.activate(owner.profile.pk):
         file = stored(owner.profile, tmp_path)
         Segment.objects.filter(pk=segment.pk).update(extracted=file, extracted_revision=1)
-    assert body(owner.client.get(url)) == b"0123456789"
+    assert content_of(owner.client.get(url)) == b"0123456789"
     links = owner.client.get(f"{V1}/segments/{segment.pk}/").json()["links"]
     nobody = APIClient()
     inline, download = nobody.get(links["stream"]), nobody.get(links["download"])

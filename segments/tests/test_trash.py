@@ -12,7 +12,7 @@ from conftest import Person
 from profiles import scope, trash
 from profiles.errors import Conflict
 from profiles.models import Profile, StoredFile
-from segments import dependants
+from segments import dependants, trash_kinds
 from segments.models import Segment, SegmentLabel, SourceVideo
 from segments.tests.conftest import V1, fresh, stored
 
@@ -127,9 +127,7 @@ def test_emptying_takes_what_is_old_and_nothing_else(
     long_ago = timezone.now() - timedelta(days=settings.TRASH_DAYS, seconds=1)
     SourceVideo.objects.filter(pk__in=[old.pk, stuck.pk]).update(trashed_at=long_ago)
     Segment.objects.filter(pk=segment.pk).update(trashed_at=long_ago)
-    from segments import trash_kinds
-
-    real = trash_kinds.tell_purged
+    real = dependants.tell_purged
 
     def refuse_one(profile: Profile, ids: Any) -> None:
         if segment.pk not in ids:
