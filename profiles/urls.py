@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from profiles import auth_views, views
+from profiles import auth_views, trash_urls, views
 
 router = SimpleRouter(use_regex_path=False)
 router.register("auth/tokens", auth_views.ApiTokenViewSet, basename="api-token")
@@ -20,4 +20,5 @@ urlpatterns = [
         name="credential",
     ),
     *router.urls,
+    *trash_urls.urlpatterns,
 ]

@@ -13,10 +13,9 @@ from conftest import Person, make_person, person_of
 from editai.clips.models import Clip, ExportPreset
 from editai.projects.models import Project, ProjectSegment
 from jobs.models import Job
-from profiles import credentials, files, scope, services
+from profiles import credentials, files, scope, services, trash
 from profiles.credentials import CredentialKind
 from profiles.models import ApiToken, Invitation, Membership, Profile, Role, StoredFile, User
-from profiles.tenancy import new_id
 from segments.media_info import FrameIndex, MediaInfo, VideoStream
 from segments.models import Segment, SegmentLabel, SourceVideo
 from tests.isolation.checker import World
@@ -76,7 +75,8 @@ def _tenant_rows(profile: Profile, tmp_path: Path) -> dict[str, Any]:
     )
     project = Project.objects.create(profile=profile, name="Project")
     entry = ProjectSegment.objects.create(profile=profile, project=project, segment=segment, position=0)
-    trashed = Project.objects.create(profile=profile, name="Old", trashed_at=timezone.now(), trash_batch=new_id())
+    trashed = Project.objects.create(profile=profile, name="Old")
+    trash.throw_away(trashed)
     clip = Clip.objects.create(
         profile=profile,
         project=project,
