@@ -76,9 +76,7 @@ def _file_counters(path: str, process: int) -> FileCounters:
 
 
 def _in_file(key: str, seconds: int, by: int) -> int:
-    location = settings.CACHES["default"].get("LOCATION", "")
-    folder = settings.DATA_DIR / "cache" if settings.REDIS_URL else Path(location)
-    path = str(folder / "throttles.djcache")
+    path = str(settings.DATA_DIR / "cache" / "throttles.djcache")
     counters = _file_counters(path, os.getpid())
     if counters.is_gone():
         _file_counters.cache_clear()
