@@ -45,6 +45,7 @@ class _MergedPagination(TimeCursorPagination):
 class TrashViewSet(GenericViewSet[Any]):
     """What was thrown away, the latest first. It comes back with its links and files, or goes for good."""
 
+    queryset = Profile.objects.none()  # its rows come from many tables
     serializer_class = TrashItemSerializer
     filter_backends = ()
     pagination_class = _MergedPagination

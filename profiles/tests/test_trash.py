@@ -8,11 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.urls import NoReverseMatch, include, path, reverse
 from django.utils import timezone
 
 from conftest import Person
-from editai.urls import urlpatterns as all_addresses
 from profiles import scope, trash
 from profiles.models import Profile
 from segments.models import Segment, SourceVideo
@@ -20,18 +18,6 @@ from segments.models import Segment, SourceVideo
 pytestmark = pytest.mark.django_db(transaction=True)
 
 V1 = "/api/v1"
-urlpatterns = [path("api/v1/", include("profiles.trash_urls")), *all_addresses]
-handler404 = "profiles.api.errors.not_found"
-
-Throw = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _trash_has_an_address(settings: Any) -> None:
-    try:
-        reverse("trash-list")
-    except NoReverseMatch:
-        settings.ROOT_URLCONF = __name__
 
 
 def make_source(profile: Profile, name: str) -> SourceVideo:

@@ -120,6 +120,14 @@ def test_a_segment_deleted_while_it_is_cut(
     assert stored_objects() == before
 
 
+def test_one_key_is_one_request(owner: Person, marked: Segment) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first, second = (extract(owner, marked, headers=headers).json()["id"] for _ in range(2))
+    assert first == second
+    other = owner.client.post(f"{V1}/source-videos/{marked.source_id}/retry/", headers=headers)
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_key_reused")
+
+
 def test_a_message_that_comes_twice_does_nothing(owner: Person, marked: Segment) -> None:
     extract(owner, marked)
     job = latest_job(owner.profile, "extract")

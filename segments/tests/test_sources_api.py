@@ -4,7 +4,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from conftest import Person
@@ -267,6 +269,23 @@ def test_frames_are_run_length_coded(owner: Person, make_source: MakeSource) -> 
     assert (part["first_frame"], part["end_frame"], part["first_tick"]) == (25, 38, 12_800)
     assert owner.client.get(f"{url}?start=5&end=6").status_code == 400
     assert owner.client.get(f"{url}?start=soon").status_code == 400
+
+
+def test_the_browsable_api_can_be_used_by_hand(owner: Person, clip: Path, make_segment: Callable[..., Segment]) -> None:
+    segment = make_segment()
+    client = Client()
+    client.force_login(owner.user)
+    base = f"/p/{owner.profile.slug}{V1}"
+    pages = ("source-videos/", f"source-videos/{segment.source_id}/", f"source-videos/{segment.source_id}/segments/")
+    for path in (*pages, "segments/", f"segments/{segment.pk}/", "trash/"):
+        page = client.get(f"{base}/{path}", headers={"Accept": "text/html"})
+        assert page.status_code == 200, path
+        assert page["Content-Type"].startswith("text/html")
+    body = {"video": SimpleUploadedFile("a.mp4", clip.read_bytes()), "name": "", "description": ""}
+    answer = client.post(f"{base}/source-videos/", body, headers={"Accept": "text/html"})
+    assert answer.status_code == 201
+    form = {"start_time": "1", "end_time": "2", "notes": "", "is_favorite": "true"}
+    assert client.post(f"{base}/{pages[2]}", form, headers={"Accept": "text/html"}).status_code == 201
 
 
 def test_usage_names_what_depends_on_it(
