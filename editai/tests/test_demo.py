@@ -1,4 +1,4 @@
-"""The demo: driven against a real server in a thread, its jobs by a worker in another; and what it says when it fails."""
+"""The demo against a real server in a thread, its jobs done by a worker in another; and what it says when it fails."""
 
 import io
 import json
@@ -56,7 +56,7 @@ def test_the_whole_way(live_server: Any, owner: Person, worker: None, settings: 
     settings.DATA_DIR = tmp_path
     login = {"token": owner.token, "profile_id": str(owner.profile.pk), "username": "olga", "password": "x"}
     (tmp_path / "first-login.json").write_text(json.dumps(login))
-    video = make_clip(tmp_path / "quotes\" and é.mp4", seconds=2, sound="tone")
+    video = make_clip(tmp_path / 'quotes" and é.mp4', seconds=2, sound="tone")
     said = run(str(video), "--url", live_server.url, "--quality", "draft")
     for step in ("Uploaded", "Prepared", "Marked 3 segments", "Made the project", "Rendered", "Downloaded", "Done"):
         assert step in said

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from conftest import Person
 from editai.clips.models import Clip
-from editai.projects.models import Project
+from editai.projects.models import Project, ProjectSegment
 from jobs.models import Job, Status
 from profiles import files
 from profiles.errors import Conflict
@@ -288,3 +289,28 @@ def test_presets(owner: Person, viewer: Person) -> None:
     assert [row["max_seconds"] for row in rows.values()] == [600, 900, 180, 90, 60]
     assert all(row["source"] and row["checked_on"] for row in rows.values())
     assert owner.client.post("/api/v1/presets/", {}, format="json").status_code == 405
+
+
+def test_pages_for_people(owner: Person, ready: Clip) -> None:
+    """The browsable API draws every page of these resources, forms included."""
+    browser = Client()
+    browser.force_login(owner.user)
+    project = f"/api/v1/projects/{ready.project_id}/"
+    entry = ProjectSegment.objects.first()
+    assert entry is not None
+    pages = {
+        200: [
+            URL,
+            of(ready),
+            project,
+            "/api/v1/projects/",
+            f"{project}segments/",
+            f"{project}clips/",
+            "/api/v1/presets/",
+        ],
+        405: [f"{project}generate/", of(ready, "render/"), of(ready, "select/"), f"{project}segments/{entry.pk}/"],
+    }
+    for status, urls in pages.items():
+        for url in urls:
+            answer = browser.get(url, headers={"Accept": "text/html"})
+            assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8"), url

@@ -1,6 +1,7 @@
 """The main job over the API, the jobs run in this process: upload, ingest, segments, project, clip, stream."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -12,6 +13,10 @@ from segments.tests.footage import make_clip
 
 pytestmark = pytest.mark.django_db(transaction=True)
 API = "/api/v1/"
+
+
+def body_of(answer: Any) -> bytes:
+    return b"".join(answer.streaming_content)
 
 
 def test_from_an_upload_to_a_clip(owner: Person, tmp_path: Path) -> None:
@@ -48,16 +53,16 @@ def test_from_an_upload_to_a_clip(owner: Person, tmp_path: Path) -> None:
     for listed in shown["result"]["clips"]:
         clip = client.get(f"{API}clips/{listed['id']}/").json()
         assert (clip["state"], clip["is_stale"], clip["project"]) == ("ready", False, project["id"])
-        whole = b"".join(client.get(clip["links"]["video"]).streaming_content)
+        whole = body_of(client.get(clip["links"]["video"]))
         assert len(whole) == clip["size"]
         part = client.get(f"{API}clips/{clip['id']}/stream/", headers={"Range": "bytes=4-11"})
-        assert (part.status_code, b"".join(part.streaming_content)) == (206, b"ftypisom")
+        assert (part.status_code, body_of(part)) == (206, b"ftypisom")
         out = tmp_path / "out.mp4"
         out.write_bytes(whole)
         info = probe(out)
         assert abs(len(info.frames) / 30 - lineup["total_duration"]) <= 1 / 30 + 1e-6
         assert clip["loudness_lufs"] == pytest.approx(-14, abs=1)
-        poster = b"".join(client.get(clip["links"]["poster"]).streaming_content)
+        poster = body_of(client.get(clip["links"]["poster"]))
         assert poster.startswith(b"\xff\xd8")
     stale = client.patch(f"{API}segments/{segments[0]}/", {"end_time": 0.4}, format="json")
     assert stale.status_code == 200

@@ -14,6 +14,7 @@ from conftest import Person
 from editai.clips import services
 from editai.clips.models import Clip
 from editai.projects.models import Project
+from editai.projects.timeline import timeline_of
 from jobs.models import Job
 from jobs.services import enqueue
 
@@ -44,10 +45,9 @@ def without_guards(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """No transaction around, no lock on the project, no subject that is unique; and everybody has looked before
     anybody writes."""
     looked = threading.Barrier(number)
-    genuine = services.timeline_of
 
     def look(project: Project) -> Any:
-        found = genuine(project)
+        found = timeline_of(project)
         looked.wait(30)
         return found
 
@@ -62,7 +62,7 @@ def without_guards(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(services, "lock_clip", lambda *, profile, clip_id: Clip.objects.get(pk=clip_id))
     monkeypatch.setattr(services, "timeline_of", look)
     monkeypatch.setattr(services, "_known_clips", lambda project, preset, digests: {})
-    monkeypatch.setattr(services.job_services, "enqueue", anything_goes)
+    monkeypatch.setattr("jobs.services.enqueue", anything_goes)
 
 
 def test_fifty_requests_to_generate_make_one_clip_and_one_job(owner: Person, project: Project) -> None:

@@ -335,3 +335,17 @@ def test_purging_takes_the_files_along(real: Project, generate: Callable[..., Jo
     assert not Clip.objects.exists()
     assert not Project.objects.exists()
     assert stored(in_scope) == before
+
+
+@pytest.mark.soak
+def test_a_hundred_segments(
+    footage: Callable[..., SourceVideo], generate: Callable[..., Job], in_scope: Profile
+) -> None:
+    sources = [footage(f"Source {n}", seconds=4, fps=(25, 30)[n % 2]) for n in range(5)]
+    segments = [make_segment(sources[n % 5], n * 0.03, n * 0.03 + 0.4) for n in range(100)]
+    project = make_project(in_scope, *segments)
+    job = run(generate(project))
+    assert job.status == Status.SUCCEEDED
+    wanted = sum(segment.duration for segment in segments)
+    assert clips_of(job)[0].duration_seconds == pytest.approx(wanted, abs=1 / 30)
+    print(f"100 segments, {wanted:.1f} s: {job.cpu_seconds:.1f} CPU seconds")

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import os
 import shutil
 import sys
@@ -135,8 +136,9 @@ def _parsed(answer: http.client.HTTPResponse) -> Json:
 def _said(answer: http.client.HTTPResponse) -> str:
     with suppress(ValueError, KeyError, TypeError):
         error = _parsed(answer)["error"]
-        fields = f" {json.dumps(error['fields'])}" if error.get("fields") else ""
-        return f"{answer.status} {error['code']}: {error['message']}{fields}"
+        hints = [f"{name}: {hint}" for name, told in error.get("fields", {}).items() for hint in told]
+        more = [hint for hint in hints if error["message"] not in hint]
+        return " ".join([f"{answer.status} {error['code']}: {error['message']}", *more])
     return f"status {answer.status}"
 
 
@@ -152,6 +154,7 @@ class Command(BaseCommand):
 
     def handle(self, *, video: Path | None, url: str, token: str, quality: str, **_: Any) -> None:
         self._began = self._last = time.monotonic()
+        logging.getLogger("jobs.ffmpeg").setLevel(logging.WARNING)  # the measurements that it prints are said below
         if video is not None and not video.is_file():
             raise CommandError(f"There is no file {video}.")
         client = _client(url)
