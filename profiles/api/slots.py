@@ -84,6 +84,21 @@ uploads = Slots("uploads", UPLOADS_PER_CALLER)
 # --- clients that stand still ---------------------------------------------------------------------------
 
 
+def hang_up(request: HttpRequest) -> None:
+    """Takes nothing more of the body that this caller is sending. The answer still goes out; but the server, which
+    reads away what is left of a body before it takes the next request, need not wait for a slow one."""
+    connection: Any = request.META.get("gunicorn.socket")
+    if connection is not None:
+        _shut(connection)
+
+
+def _shut(connection: Any) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RD)
+    except OSError as error:
+        log.info("the connection was gone already: %s", error)
+
+
 def limit_idle(request: HttpRequest) -> None:
     """From now on the connection breaks when one read, or the sending of one chunk, takes over IDLE_SECONDS."""
     connection: Any = request.META.get("gunicorn.socket")
@@ -134,7 +149,4 @@ def _watch() -> None:
             _watched.difference_update(stalled)
         for item in stalled:
             log.warning("an upload stood still for %s s after %s bytes: cut off", IDLE_SECONDS, item.total)
-            try:
-                item.connection.shutdown(socket.SHUT_RD)
-            except OSError as error:
-                log.info("its connection was gone already: %s", error)
+            _shut(item.connection)

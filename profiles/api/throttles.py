@@ -71,11 +71,11 @@ class _Throttle(BaseThrottle):
         rate = api_settings.DEFAULT_THROTTLE_RATES.get(self.scope)
         if key is None or not rate:
             return True
-        limit, self.seconds = parse_rate(str(rate))
-        return counters.hit(f"{self.scope}:{key}", self.seconds) <= limit
+        self.limit, self.seconds = parse_rate(str(rate))
+        return counters.admit(f"{self.scope}:{key}", self.seconds, self.limit)
 
     def wait(self) -> float:
-        return float(counters.seconds_left(self.seconds))
+        return float(counters.seconds_to_wait(self.seconds, self.limit))
 
 
 def parse_rate(rate: str) -> tuple[int, int]:
@@ -135,9 +135,10 @@ class LoginAttempt:
 
     def __enter__(self) -> "LoginAttempt":
         """TooMany (429, with the seconds to wait) when there were too many before this one."""
-        over = [counters.hit(key, LOGIN_WINDOW) > limit for key, limit in self._limits.items()]
-        if any(over):
-            wait = counters.seconds_left(LOGIN_WINDOW)
+        for key, limit in self._limits.items():
+            if counters.admit(key, LOGIN_WINDOW, limit):
+                continue
+            wait = counters.seconds_to_wait(LOGIN_WINDOW, limit)
             raise TooMany(
                 f"Too many wrong logins from here. Try again in {-(-wait // 60)} min.",
                 code="too_many_logins",
@@ -161,7 +162,7 @@ class LoginThrottle(BaseThrottle):
         who = request.user.pk if request.user and request.user.is_authenticated else "-"
         key = f"secret:{client_ip(request._request)}:{who}"
         limit = LOGINS_PER_ADDRESS if who == "-" else LOGINS_PER_NAME
-        return counters.hit(key, LOGIN_WINDOW) <= limit
+        return counters.admit(key, LOGIN_WINDOW, limit)
 
     def wait(self) -> float:
-        return float(counters.seconds_left(LOGIN_WINDOW))
+        return float(counters.seconds_to_wait(LOGIN_WINDOW, LOGINS_PER_NAME))

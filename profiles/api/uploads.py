@@ -24,7 +24,7 @@ from django.core.signals import request_finished
 from django.http import HttpRequest, UnreadablePostError
 
 from profiles.api import slots
-from profiles.errors import StorageFull
+from profiles.errors import StorageFull, TooMany
 
 SUFFIX = ".upload"
 STALE_SECONDS = 24 * 3600  # what a crash left behind
@@ -102,7 +102,11 @@ class GuardedUploadHandler(FileUploadHandler):
         check_free_space(content_length)
         if self.request is None:
             return
-        self.give_back = slots.uploads.take(self.request)
+        try:
+            self.give_back = slots.uploads.take(self.request)
+        except TooMany:
+            slots.hang_up(self.request)
+            raise
         _of_this_thread.handler = self
         slots.limit_idle(self.request)
         inner = getattr(input_data, "_stream", None)  # the request reads from it; see _Counted
