@@ -5,7 +5,8 @@ subtitles plus the number of words in the keywords, never with their product; bo
 
 Two words are one when they are equal, or when they begin alike and differ only by a short ending: "mașini" and
 "mașina", "running" and "runner". A stem has at least four letters and three fifths of the longer word, and at most
-three letters are taken off. This is deliberately blunt: it knows no language, and it explains itself.
+three letters are taken off; words with digits are taken as they are. This is deliberately blunt: it knows no
+language, and it explains itself.
 
 Confidence of one keyword in one cue: 0.9 for a word as written, 0.97 for a phrase as written, less for endings that
 differ, and times 0.7 when the words of a phrase are all said but not one after the other. Several keywords of one
@@ -23,7 +24,8 @@ MIN_STEM = 4  # letters
 MAX_ENDING = 3  # letters
 STEM_SHARE = 0.6
 MAX_ALIKE = 50  # keyword words looked at for one spoken word
-MAX_KEYWORDS_IN_CUE = 50
+MAX_KEYWORDS_TRIED = 50  # for one spoken word
+MAX_HINTS = 12  # for one cue, the best ones
 WORD, PHRASE = 0.9, 0.97
 APART = 0.7
 
@@ -69,7 +71,7 @@ class KeywordIndex:
         return len(self._parts)
 
     def hints(self, text: str) -> list[Hint]:
-        """What `text` says of the vocabulary: at most one hint for each keyword, the best first."""
+        """What `text` says of the vocabulary: at most MAX_HINTS, one for a keyword, the best first."""
         spoken = words(text)
         said: dict[str, list[int]] = {}
         for position, word in enumerate(spoken):
@@ -84,14 +86,14 @@ class KeywordIndex:
                     heard[known] = (word, likeness)
         found: dict[str, Hint] = {}
         for known in sorted(heard, key=lambda name: -heard[name][1]):
-            for keyword in self._anchored.get(known, ())[:MAX_KEYWORDS_IN_CUE]:
+            for keyword in self._anchored.get(known, ())[:MAX_KEYWORDS_TRIED]:
                 self.operations += 1
-                if keyword in found or len(found) >= MAX_KEYWORDS_IN_CUE:
+                if keyword in found:
                     continue
                 hint = self._judge(keyword, heard, said)
                 if hint is not None:
                     found[keyword] = hint
-        return sorted(found.values(), key=lambda hint: (-hint.confidence, hint.keyword))
+        return sorted(found.values(), key=lambda hint: (-hint.confidence, hint.keyword))[:MAX_HINTS]
 
     def _words_like(self, word: str) -> list[tuple[str, float]]:
         known = self._alike.get(word)
@@ -127,7 +129,9 @@ class KeywordIndex:
 
 
 def _stems(word: str) -> list[str]:
-    """What may be left of `word` without its ending, the longest first; short words have none."""
+    """What may be left of `word` without its ending, the longest first; short words and numbers have none."""
+    if not word.isalpha():
+        return []
     shortest = max(MIN_STEM, len(word) - MAX_ENDING, ceil(len(word) * STEM_SHARE))
     return [word[:length] for length in range(len(word), shortest - 1, -1)]
 

@@ -321,6 +321,14 @@ class CueSerializer(StrictSerializer):
     matches = MatchSerializer(many=True)
 
 
+class MatchedSegmentSerializer(StrictSerializer):
+    id = serializers.UUIDField()
+    source_video = serializers.UUIDField()
+    start_time = serializers.FloatField()
+    end_time = serializers.FloatField()
+    is_favorite = serializers.BooleanField()
+
+
 class MatchAnswerSerializer(StrictSerializer):
     """Every subtitle with its best segments; `segments` holds each of those once."""
 
@@ -329,4 +337,4 @@ class MatchAnswerSerializer(StrictSerializer):
     matched_count = serializers.IntegerField()
     keyword_count = serializers.IntegerField(help_text="Distinct keywords that were looked for.")
     cues = CueSerializer(many=True)
-    segments = SegmentSerializer(many=True)
+    segments = MatchedSegmentSerializer(many=True)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -10,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from conftest import Person
 from profiles.errors import Invalid, TooLarge
 from segments.labels import distinct, fold, words
-from segments.matching import KeywordIndex, combined
+from segments.matching import MAX_HINTS, KeywordIndex, combined
 from segments.models import Segment, SourceVideo
+from segments.serializers import MatchAnswerSerializer
 from segments.subtitles import MAX_BYTES, MAX_CUES, read_srt
 from segments.tests.conftest import V1
 
@@ -69,8 +71,10 @@ def test_words_phrases_and_endings() -> None:
     assert hints(["red car"], "the car") == {}
 
 
-@pytest.mark.parametrize(("keyword", "text"), [("cat", "cats"), ("car", "cart"), ("mare", "margine"), ("on", "one")])
-def test_short_words_must_be_said_as_they_are(keyword: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("keyword", "text"), [("cat", "cats"), ("mare", "margine"), ("on", "one"), ("model12", "model13")]
+)
+def test_short_words_and_numbers_must_be_said_as_they_are(keyword: str, text: str) -> None:
     assert hints([keyword], text) == {}
 
 
@@ -102,10 +106,12 @@ def test_cost_grows_with_the_input_not_with_its_square() -> None:
 def test_cost_is_bounded_for_words_that_are_all_alike() -> None:
     """Thousands of keywords that differ by their endings only, against subtitles full of more of them."""
 
+    endings = ["".join(letters) for letters in product("abcdefghij", repeat=3)]
+
     def work(size: int) -> int:
-        index = KeywordIndex([f"alikeword{number:03d}" for number in range(size)])
-        for number in range(size):
-            index.hints(f"alikeword{number:03d} alikewordx alikewordy")
+        index = KeywordIndex([f"alikeword{ending}" for ending in endings[:size]])
+        for ending in endings[:size]:
+            assert len(index.hints(f"alikeword{ending} alikewordx alikewordy")) == MAX_HINTS
         return index.operations
 
     assert work(800) <= 5 * work(200)
@@ -208,7 +214,9 @@ def test_a_match_says_why(owner: Person, viewer: Person, make_segment: MakeSegme
     assert 0.8 < best["confidence"] <= 1
     kinds = {reason["keyword"]: (reason["kind"], reason["spoken"]) for reason in best["reasons"]}
     assert kinds == {"Marea caldă": ("apart", "marea calda"), "mare": ("inflected", "marea")}
-    assert [row["id"] for row in found["segments"]] == [str(sea.pk)]
+    brief = {"id": str(sea.pk), "source_video": str(sea.source_id), "start_time": 1.0, "end_time": 3.0}
+    assert found["segments"] == [{**brief, "is_favorite": False}]
+    assert answer.json() == MatchAnswerSerializer(found).data
 
 
 @pytest.mark.django_db(transaction=True)
