@@ -119,7 +119,7 @@ def post_fork(server: Any, worker: Any) -> None:
 bind = [_address()]
 worker_class = "gthread"
 workers = _number("EDITAI_WEB_WORKERS", 2)
-threads = _number("EDITAI_WEB_THREADS", 8)
+threads = _number("EDITAI_WEB_THREADS", 16)
 preload_app = True  # the program is loaded once and shared: a quicker start, less memory
 timeout = 120  # a worker whose main loop is silent for so long hangs; long requests run in threads and don't count
 graceful_timeout = 8  # below the supervisor's grace of 10 s

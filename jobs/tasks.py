@@ -7,6 +7,7 @@ from celery import shared_task
 from jobs import idempotency, leftovers, reaper, scratch, workers
 from jobs.models import Job, Status
 from profiles import erasure, files, scope, trash
+from profiles.api.uploads import sweep_uploads
 from profiles.models import Profile
 
 log = logging.getLogger(__name__)
@@ -23,13 +24,14 @@ def reap_lost_jobs() -> None:
 
 @shared_task(name="jobs.sweep", ignore_result=True)
 def sweep() -> None:
-    """Removes what nobody uses any more: scratch, files of dead attempts, old keys, old trash."""
+    """Removes what nobody uses any more: scratch, files of dead attempts, old keys, old trash, broken uploads."""
     scratch.sweep()
     leftovers.sweep_leftovers()
     files.sweep()
     idempotency.forget_old_keys()
     reaper.forget_workers()
     trash.empty_old()
+    sweep_uploads()
 
 
 def erase_deleted_profiles() -> int:

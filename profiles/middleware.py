@@ -120,7 +120,7 @@ class ProfileMiddleware:
     def process_view(
         self, request: BrandRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
-        if not request.user.is_authenticated or not requires_profile(view):
+        if not requires_profile(view) or not request.user.is_authenticated:
             return None
         try:
             membership = resolve_membership(request, kwargs.get("profile_id"))

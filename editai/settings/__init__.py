@@ -21,7 +21,7 @@ EMBEDDED = not env.text("DATABASE_URL")
 BIND = env.text("EDITAI_BIND", "127.0.0.1")
 PORT = env.number("EDITAI_PORT", 8000, low=1, high=65535)
 PUBLIC_URL = env.text("EDITAI_PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
-WEB_THREADS = env.number("EDITAI_WEB_THREADS", 8, low=4)  # of one web process (gunicorn's)
+WEB_THREADS = env.number("EDITAI_WEB_THREADS", 16, low=4)  # of one web process (gunicorn's)
 TRUSTED_PROXIES = env.words("EDITAI_TRUSTED_PROXIES")
 DEBUG = env.flag("EDITAI_DEBUG")
 if DEBUG and (not EMBEDDED or BIND not in {"127.0.0.1", "localhost", "::1"}):
