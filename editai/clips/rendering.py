@@ -82,7 +82,7 @@ def claim(attempt: Attempt, clip_id: UUID, digest: str) -> Claim:
                 clip.save(update_fields=["state", "error", "updated_at"])
             return Claim.DONE
         others = Job.objects.filter(pk=clip.job_id, status=Status.RUNNING).exclude(pk=attempt.job.pk)
-        if clip.job_id is not None and others.exists():
+        if clip.job_id is not None and clip.state == Clip.State.QUEUED and others.exists():
             return Claim.ELSEWHERE
         clip.job, clip.state, clip.error = attempt.job, Clip.State.QUEUED, None
         clip.save(update_fields=["job", "state", "error", "updated_at"])

@@ -71,6 +71,10 @@ def generate(
             clip = known.get(item.digest)
             if clip is None:
                 clip = _new_clip(locked, item, preset, quality, number, by, _name(name or locked.name, number, numbers))
+            elif clip.variant != number:  # after the segments changed places: from now on it is judged as this variant
+                clip.variant, clip.recipe = number, item.plan
+                clip.save(update_fields=["variant", "recipe", "updated_at"])
+                refresh(locked)
             clips.append(clip)
         return _start(profile, locked, clips, by)
 
@@ -130,11 +134,12 @@ def _new_clip(
 
 def _start(profile: Profile, project: Project, clips: Sequence[Clip], by: User | None) -> Job:
     """The job that sees to these clips: the one that is at all of them already, else a new one."""
-    active = _active_jobs(profile, clips)
     todo = [clip for clip in clips if not _is_rendered(clip)]
-    under_way = {clip.job_id for clip in todo if clip.job_id in active}
-    if todo and len(under_way) == 1 and all(clip.job_id in active for clip in todo) and len(todo) == len(clips):
-        return active[under_way.pop()]
+    # a job that has given up on a clip may go on with others
+    active = _active_jobs(profile, [clip for clip in todo if clip.state == Clip.State.QUEUED])
+    mine = [clip.pk for clip in todo if clip.job_id not in active or clip.state == Clip.State.FAILED]
+    if len(todo) == len(clips) and not mine and len(active) == 1:
+        return next(iter(active.values()))
     # one clip: nothing else may render it meanwhile; several: the same order for the same clips is one job
     subject = clips[0].pk if len(clips) == 1 else uuid5(project.pk, ",".join(str(clip.pk) for clip in clips))
     job = job_services.enqueue(
@@ -148,7 +153,6 @@ def _start(profile: Profile, project: Project, clips: Sequence[Clip], by: User |
         by=by,
         recipe_hash=hashlib.sha256("".join(clip.recipe_hash for clip in clips).encode()).hexdigest(),
     )
-    mine = [clip.pk for clip in todo if clip.job_id not in active]
     Clip.objects.filter(pk__in=mine).update(job=job, state=Clip.State.QUEUED, error=None)
     return job
 

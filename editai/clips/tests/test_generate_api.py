@@ -141,6 +141,15 @@ class TestEqualRequests:
         assert Clip.objects.count() == 2
         assert len({clip.recipe_hash for clip in Clip.objects.all()}) == 1
 
+    def test_a_clip_given_up_by_a_job_that_goes_on(self, owner: Person, project: Project) -> None:
+        first = post(owner, project, {"variant_count": 2}).json()["id"]
+        clip = Clip.objects.get(variant=1)
+        Clip.objects.filter(pk=clip.pk).update(state=Clip.State.FAILED, error={"code": "x"})
+        again = owner.client.post(f"/api/v1/clips/{clip.pk}/render/", {}, format="json").json()["id"]
+        assert again != first
+        clip.refresh_from_db()
+        assert (clip.state, clip.error, str(clip.job_id)) == (Clip.State.QUEUED, None, again)
+
     def test_after_a_cancel_it_starts_anew(self, owner: Person, project: Project) -> None:
         first = Job.objects.get(pk=post(owner, project).json()["id"])
         job_cancel(profile=owner.profile, job=first)

@@ -9,11 +9,13 @@ import pytest
 from conftest import Person
 from editai.clips import rendering, services
 from editai.clips.models import Clip
+from editai.clips.render.poster import poster as write_poster
+from editai.clips.render.render import render
 from editai.clips.tests.conftest import clips_of, run
 from editai.projects.models import Project, ProjectSegment
-from editai.projects.services import entry_update
+from editai.projects.services import entries_replace, entry_update
 from editai.projects.tests.builders import make_project, make_segment
-from jobs import execution
+from jobs.execution import JobError
 from jobs.models import Job, Status
 from jobs.services import job_cancel, job_retry
 from profiles import files, storage
@@ -38,7 +40,7 @@ def real(in_scope: Profile, footage: Callable[..., SourceVideo]) -> Project:
 def renders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The recipes that were really encoded."""
     seen: list[Any] = []
-    genuine = rendering.render
+    genuine = render
 
     def counted(recipe: Any, *args: Any, **kwargs: Any) -> Any:
         seen.append(recipe)
@@ -114,6 +116,24 @@ def test_variants_in_one_job(real: Project, generate: Callable[..., Job], render
     assert first == second[::-1]
 
 
+def test_variants_that_change_places(
+    real: Project, generate: Callable[..., Job], renders: list[Any], in_scope: Profile
+) -> None:
+    """Turned round, the project's first variant is what the second was: taken over, and not stale."""
+    run(generate(real, variant_count=2))
+    order = list(ProjectSegment.objects.order_by("-position").values_list("segment", flat=True))
+    entries_replace(profile=in_scope, project=real, segment_ids=order)
+    assert Clip.objects.filter(is_stale=True).count() == 2
+    job = run(generate(real, variant_count=2))
+    assert job.status == Status.SUCCEEDED
+    assert len(renders) == 2
+    assert Clip.objects.count() == 2
+    assert [(clip.variant, clip.is_stale, clip.state) for clip in clips_of(job)] == [
+        (1, False, "ready"),
+        (2, False, "ready"),
+    ]
+
+
 def test_a_render_anew_replaces_the_file(
     real: Project, generate: Callable[..., Job], in_scope: Profile, renders: list[Any]
 ) -> None:
@@ -181,11 +201,11 @@ def test_a_source_whose_file_is_gone(real: Project, generate: Callable[..., Job]
 def test_one_bad_variant_fails_only_itself(
     real: Project, generate: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, owner: Person
 ) -> None:
-    genuine = rendering.render
+    genuine = render
 
     def sometimes(recipe: Any, *args: Any, **kwargs: Any) -> Any:
         if recipe.entries[0].audio is None:  # the second variant opens with the silent source
-            raise execution.JobError("bad_luck", "It did not work.")
+            raise JobError("bad_luck", "It did not work.")
         return genuine(recipe, *args, **kwargs)
 
     monkeypatch.setattr(rendering, "render", sometimes)
@@ -206,7 +226,7 @@ def test_all_variants_bad_fails_the_job_and_a_retry_mends_it(
     real: Project, generate: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, in_scope: Profile
 ) -> None:
     def never(*args: Any, **kwargs: Any) -> Any:
-        raise execution.JobError("bad_luck", "It did not work.", retryable=True, by_hand=True)
+        raise JobError("bad_luck", "It did not work.", retryable=True, by_hand=True)
 
     with monkeypatch.context() as patched:
         patched.setattr(rendering, "render", never)
@@ -221,7 +241,7 @@ class _Interrupt:
     """Does something in the middle of a render."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> None:
-        genuine = rendering.write_poster
+        genuine = write_poster
 
         def poster(*args: Any, **kwargs: Any) -> Any:
             deed()
@@ -288,7 +308,7 @@ def test_a_crash_between_storing_and_the_end(
     """The worker dies after the clip was put in place: the next attempt finds it there."""
     job = generate(real)
     with monkeypatch.context() as patched:
-        patched.setattr(execution.transitions, "finish", _die)
+        patched.setattr("jobs.transitions.finish", _die)
         with pytest.raises(KeyboardInterrupt):
             run(job)
     job.refresh_from_db()
