@@ -74,7 +74,7 @@ def test_every_link_between_tenant_rows_is_a_composite_key(model: type[ProfileOw
         )
         keys = dict(cursor.fetchall())
     for link in tenant_links(model):
-        parent = link.related_model._meta.db_table  # type: ignore[union-attr]
+        parent = link.related_model._meta.db_table
         wanted = f"FOREIGN KEY (profile_id, {link.column}) REFERENCES {parent}(profile_id, id)"
         deferred = [is_deferred for text, is_deferred in keys.items() if text.startswith(wanted)]
         assert deferred == [True], f"{model.__name__}.{link.name}: LinkWithinProfile is missing in a migration"
