@@ -78,8 +78,7 @@ def segment_update(
             raise Conflict(
                 "Somebody else moved the borders of this segment meanwhile: load it again.", code="changed_meanwhile"
             )
-        if {"start_time", "end_time"} & set(changes):
-            _move(segment, changes)
+        has_moved = bool({"start_time", "end_time"} & set(changes)) and _move(segment, changes)
         for name in {"notes", "is_favorite"} & set(changes):
             setattr(segment, name, changes[name])
         labels = {name: distinct(changes[name]) for name in _LABELS if name in changes}
@@ -87,6 +86,8 @@ def segment_update(
         before = {name: distinct(labels_of(segment, kind)) for name, kind in _LABELS.items() if name not in labels}
         segment.search_text = _search_text(segment.notes, {**before, **labels})
         segment.save()
+        if has_moved:  # upper floors read the row
+            tell_changed(profile, [segment.pk])
     return segment_named(profile, segment_id)
 
 
@@ -189,20 +190,20 @@ def _locked_source(profile: Profile, source_id: UUID) -> SourceVideo:
     return source
 
 
-def _move(segment: Segment, changes: Mapping[str, Any]) -> None:
-    """New borders, judged with the ones that stay; nothing happens when they snap to the same frames."""
+def _move(segment: Segment, changes: Mapping[str, Any]) -> bool:
+    """New borders, judged with the ones that stay; False when they snap to the same frames."""
     start = changes.get("start_time", segment.start_time)
     end = changes.get("end_time", segment.end_time)
     borders = snapped(segment.source, start, end)
     if (borders["first_frame"], borders["end_frame"]) == (segment.first_frame, segment.end_frame):
-        return
+        return False
     for name, value in borders.items():
         setattr(segment, name, value)
     segment.revision += 1
     if segment.extracted is not None:
         doom([segment.extracted])
         segment.extracted = segment.extracted_revision = None
-    tell_changed(segment.profile, [segment.pk])
+    return True
 
 
 def _check_times(source: SourceVideo, start: float, end: float) -> None:
