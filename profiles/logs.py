@@ -11,7 +11,7 @@ request_id: ContextVar[str] = ContextVar("editai_request_id", default="")
 request_profile: ContextVar[str] = ContextVar("editai_request_profile", default="")
 
 _SECRETS = re.compile(r"((?:[?&;]|\b)(?:sig|X-Amz-[A-Za-z-]+|token|api_key)=)[^&\s\"']+", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029\ud800-\udfff]")
 
 
 def redact(text: str) -> str:
@@ -42,4 +42,5 @@ class OneLineFormatter(logging.Formatter):
 
     def formatException(self, ei: object) -> str:
         text = super().formatException(ei)  # type: ignore[arg-type]
-        return "\n".join(f"    {redact(line)}" for line in text.splitlines())
+        printable = text.encode("utf-8", "backslashreplace").decode()
+        return "\n".join(f"    {redact(line)}" for line in printable.splitlines())

@@ -145,8 +145,15 @@ def os_error(number: int) -> OSError:
     ],
 )
 def test_errors_become_data(
-    enqueue: Enqueue, monkeypatch: pytest.MonkeyPatch, settings: Any, error: Exception, code: str, retryable: bool
+    enqueue: Enqueue,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    settings: Any,
+    error: Exception,
+    code: str,
+    retryable: bool,
 ) -> None:
+    caplog.set_level(logging.CRITICAL, "jobs.execution")  # pytest-xdist can't pass on a captured lone surrogate
     monkeypatch.setattr(registry, "_error_types", [])
     registry.register_error(NamedError)
 

@@ -272,7 +272,7 @@ def test_quality_levels(tmp_path: Path, quality: Quality) -> None:
     out, report = make([cut(path, probe(path), 0, 30)], tmp_path, Preset(270, 480, quality=quality))
     video = probe(out).video
     assert (report.width, report.height) == ((134, 240) if quality is Quality.DRAFT else (270, 480))
-    assert (video.profile, video.pix_fmt, video.sar) == ("High", "yuv420p", 1)
+    assert (video.profile, video.pix_fmt, video.sar) == ("High", "yuv420p", Fraction(1))
 
 
 @pytest.mark.parametrize("fps", ["25", "24000/1001", "60"])
