@@ -1,31 +1,27 @@
-"""Migration operations for net 1, the schema: links between tenant rows cannot cross profiles on PostgreSQL."""
+"""Migration operations for what only PostgreSQL has; above all net 1: no link between tenant rows crosses profiles."""
 
 from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import RunSQL
 from django.db.migrations.operations.base import Operation
+from django.db.models import Model
 
 
-class LinkWithinProfile(Operation):
-    """Backs `model.field` by a composite foreign key `(profile_id, field_id) -> parent (profile_id, id)`.
+class PostgresOperation(Operation):
+    """Something about one model that the models do not tell, on PostgreSQL only: subclasses `add` and `remove` it.
 
-    PostgreSQL only; SQLite has no way to add it later, there `ProfileOwned.save` is the check. The parent needs
-    `UniqueConstraint(fields=["profile", "id"])`. The key is deferred like Django's own, so that rows of one
-    transaction may come in any order.
+    `target` is what it is about within the model: a field, or the name of an index.
     """
 
     reversible = True
     reduces_to_sql = True
 
-    def __init__(self, app_label: str, model: str, field: str) -> None:
-        self.app, self.model, self.field = app_label, model, field
+    def __init__(self, app_label: str, model: str, target: str) -> None:
+        self.app, self.model, self.target = app_label, model, target
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        return type(self).__name__, [self.app, self.model, self.field], {}
-
-    def describe(self) -> str:
-        return f"Keep {self.app}.{self.model}.{self.field} within one profile"
+        return type(self).__name__, [self.app, self.model, self.target], {}
 
     def state_forwards(self, app_label: str, state: Any) -> None:
         """Nothing changes in the models."""
@@ -33,29 +29,46 @@ class LinkWithinProfile(Operation):
     def database_forwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            return
-        child, field, parent = self._tables(to_state)
-        schema_editor.execute(
-            f"ALTER TABLE {child} ADD CONSTRAINT {self._name()} FOREIGN KEY (profile_id, {field}) "
-            f"REFERENCES {parent} (profile_id, id) DEFERRABLE INITIALLY DEFERRED"
-        )
+        if schema_editor.connection.vendor == "postgresql":
+            self.add(schema_editor, to_state.apps.get_model(self.app, self.model))
 
     def database_backwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            return
-        child, _, _ = self._tables(from_state)
-        schema_editor.execute(f"ALTER TABLE {child} DROP CONSTRAINT {self._name()}")
+        if schema_editor.connection.vendor == "postgresql":
+            self.remove(schema_editor, from_state.apps.get_model(self.app, self.model))
+
+    def add(self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> None:
+        raise NotImplementedError
+
+    def remove(self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> None:
+        raise NotImplementedError
+
+
+class LinkWithinProfile(PostgresOperation):
+    """Backs a foreign key of a model by a composite one, `(profile_id, field_id) -> parent (profile_id, id)`.
+
+    SQLite has no way to add it later, there `ProfileOwned.save` is the check. The parent needs
+    `UniqueConstraint(fields=["profile", "id"])`. The key is deferred like Django's own, so that rows of one
+    transaction may come in any order.
+    """
+
+    def describe(self) -> str:
+        return f"Keep {self.app}.{self.model}.{self.target} within one profile"
+
+    def add(self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> None:
+        field: Any = model._meta.get_field(self.target)
+        child, parent = model._meta.db_table, field.related_model._meta.db_table
+        schema_editor.execute(
+            f"ALTER TABLE {child} ADD CONSTRAINT {self._name()} FOREIGN KEY (profile_id, {field.column}) "
+            f"REFERENCES {parent} (profile_id, id) DEFERRABLE INITIALLY DEFERRED"
+        )
+
+    def remove(self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> None:
+        schema_editor.execute(f"ALTER TABLE {model._meta.db_table} DROP CONSTRAINT {self._name()}")
 
     def _name(self) -> str:
-        return f"{self.app}_{self.model}_{self.field}_within_profile"
-
-    def _tables(self, state: Any) -> tuple[str, str, str]:
-        model = state.apps.get_model(self.app, self.model)
-        field = model._meta.get_field(self.field)
-        return model._meta.db_table, field.column, field.related_model._meta.db_table
+        return f"{self.app}_{self.model}_{self.target}_within_profile"
 
 
 class RunOnPostgres(RunSQL):

@@ -4,53 +4,36 @@ import logging
 from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations.base import Operation
+from django.db.models import Model
+
+from profiles.schema import PostgresOperation
 
 log = logging.getLogger(__name__)
 
 
-class TrigramIndex(Operation):
+class TrigramIndex(PostgresOperation):
     """Indexes `search_text` of a model for LIKE '%word%', over the rows outside the trash.
 
     Needs the extension pg_trgm, which PostgreSQL brings along and lets the owner of a database switch on. Where that
     is not possible, searching works without the index, by looking at the profile's rows one by one; a line in the log
-    says so. Nothing on SQLite.
+    says so. `target` is the name of the index.
     """
-
-    reversible = True
-    reduces_to_sql = True
-
-    def __init__(self, app_label: str, model: str, name: str) -> None:
-        self.app, self.model, self.name = app_label, model, name
-
-    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        return type(self).__name__, [self.app, self.model, self.name], {}
 
     def describe(self) -> str:
         return f"Index the search text of {self.app}.{self.model}"
 
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """Nothing changes in the models."""
-
-    def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
-    ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            return
+    def add(self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> None:
         if not _has_trigrams(schema_editor.connection):
             log.warning("pg_trgm is not available: searching %s.%s has no index.", self.app, self.model)
             return
-        table = to_state.apps.get_model(self.app, self.model)._meta.db_table
         schema_editor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         schema_editor.execute(
-            f"CREATE INDEX {self.name} ON {table} USING gin (search_text gin_trgm_ops) WHERE trashed_at IS NULL"
+            f"CREATE INDEX {self.target} ON {model._meta.db_table} "
+            "USING gin (search_text gin_trgm_ops) WHERE trashed_at IS NULL"
         )
 
-    def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
-    ) -> None:
-        if schema_editor.connection.vendor == "postgresql":
-            schema_editor.execute(f"DROP INDEX IF EXISTS {self.name}")
+    def remove(self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> None:
+        schema_editor.execute(f"DROP INDEX IF EXISTS {self.target}")
 
 
 def _has_trigrams(connection: Any) -> bool:
