@@ -13,7 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 from profiles import trash
 from profiles.api.errors import CHECK_FIELDS
 from profiles.api.filters import did_you_mean
-from profiles.api.paging import TimeCursorPagination, _page_size
+from profiles.api.paging import TimeCursorPagination, page_size_of
 from profiles.errors import Invalid
 from profiles.models import Profile, Role
 from profiles.tenancy import GuardedQuerySet
@@ -29,7 +29,7 @@ class _MergedPagination(TimeCursorPagination):
     def paginate_tables(self, tables: list[GuardedQuerySet], request: Request, view: Any) -> list[Any]:
         rows: list[Any] = []
         before = after = False
-        size = _page_size(request)
+        size = page_size_of(request)
         for table in tables:
             rows += self.paginate_queryset(table, request, view)
             before, after = before or self.has_previous, after or self.has_next
@@ -39,6 +39,7 @@ class _MergedPagination(TimeCursorPagination):
             rows = rows[-size:] if backwards else rows[:size]
             before, after = (True, after) if backwards else (before, True)
         self.rows, self.has_previous, self.has_next = rows, before, after
+        self.display_page_controls = before or after
         return rows
 
 

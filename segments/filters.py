@@ -5,10 +5,8 @@ from uuid import UUID
 
 import django_filters as filters
 from django.db.models import QuerySet
-from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.request import Request
 
-from profiles.api.filters import MAX_QUERY_LENGTH, StrictFilterBackend
+from profiles.api.filters import MAX_QUERY_LENGTH
 from profiles.tenancy import GuardedQuerySet
 from segments.labels import MAX_LABEL_LENGTH, fold, words
 from segments.models import Segment, SegmentLabel, SourceVideo
@@ -41,16 +39,6 @@ class _SearchFilter(filters.CharFilter):
         for word in dict.fromkeys(wanted):
             qs = qs.filter(search_text__contains=word)
         return qs
-
-
-class FootageFilterBackend(StrictFilterBackend):
-    """The usual strictness; `?q=` is the filterset's own, folded."""
-
-    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        if getattr(view, "detail", False):
-            return queryset
-        self._refuse_unknown(request, queryset, view)
-        return DjangoFilterBackend.filter_queryset(self, request, queryset, view)
 
 
 class SourceVideoFilter(filters.FilterSet):

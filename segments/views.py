@@ -25,7 +25,7 @@ from profiles.api.viewsets import CreateMixin, DestroyMixin, ListMixin, PatchMix
 from profiles.errors import Conflict, Invalid
 from profiles.models import Role, StoredFile
 from segments import selectors, services, sources
-from segments.filters import FootageFilterBackend, SegmentFilter, SegmentsOfSourceFilter, SourceVideoFilter
+from segments.filters import SegmentFilter, SegmentsOfSourceFilter, SourceVideoFilter
 from segments.frames import frame_table
 from segments.links import check_version
 from segments.match_srt import match_srt
@@ -69,7 +69,6 @@ class SourceVideoViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, Dest
     queryset = SourceVideo.objects.all()
     serializer_class = SourceVideoSerializer
     input_serializers = {"create": SourceUploadSerializer, "partial_update": SourceUpdateSerializer}
-    filter_backends = (FootageFilterBackend,)
     filterset_class = SourceVideoFilter
     ordering_fields = ("created_at", "name", "duration_seconds", "size")
     lookup_value_converter = "uuid"
@@ -191,7 +190,6 @@ class SegmentsOfSourceViewSet(ListMixin, CreateMixin, ProfileViewSet):
     queryset = Segment.objects.all()
     serializer_class = SegmentSerializer
     input_serializers = {"create": SegmentInputSerializer}
-    filter_backends = (FootageFilterBackend,)
     filterset_class = SegmentsOfSourceFilter
     ordering_fields = ("created_at", "start_time", "duration")
 
@@ -223,7 +221,6 @@ class SegmentViewSet(ListMixin, RetrieveMixin, PatchMixin, DestroyMixin, Profile
         "match_srt": MatchInputSerializer,
     }
     roles = {"match_srt": Role.VIEWER}  # it only looks
-    filter_backends = (FootageFilterBackend,)
     filterset_class = SegmentFilter
     ordering_fields = ("created_at", "start_time", "duration")
     lookup_value_converter = "uuid"

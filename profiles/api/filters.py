@@ -41,7 +41,9 @@ class StrictFilterBackend(DjangoFilterBackend):
             return queryset
         self._refuse_unknown(request, queryset, view)
         queryset = super().filter_queryset(request, queryset, view)
-        return _search(queryset, request.query_params.get("q", ""), getattr(view, "search_fields", ()))
+        columns = getattr(view, "search_fields", ())
+        # without them, a `q` that got this far is the filterset's own
+        return _search(queryset, request.query_params.get("q", ""), columns) if columns else queryset
 
     def _refuse_unknown(self, request: Request, queryset: QuerySet[Any], view: Any) -> None:
         known = self.known_parameters(queryset, view)

@@ -67,7 +67,7 @@ class TimeCursorPagination(BasePagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
         self.ordering = ordering_of(request, view)
-        size = _page_size(request)
+        size = page_size_of(request)
         cursor = self._cursor(request)
         field = _field(queryset, self.ordering.field)
         backwards = cursor is not None and cursor.backwards
@@ -159,7 +159,8 @@ def _bad_cursor() -> Invalid:
     return Invalid("This cursor is not one of ours.", code="invalid_cursor", fields={"cursor": ["Start again."]})
 
 
-def _page_size(request: Request) -> int:
+def page_size_of(request: Request) -> int:
+    """Rows on a page as `?page_size=` asks, at most MAX_PAGE_SIZE; Invalid for what is no number from 1 on."""
     text = request.query_params.get("page_size", "")
     if not text:
         return DEFAULT_PAGE_SIZE

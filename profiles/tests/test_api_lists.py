@@ -231,6 +231,11 @@ def test_filters_and_search(owner: Person, toys: list[StoredFile]) -> None:
     assert found(q="red", content_type="image/jpeg", page_size=2) == 2
 
 
+def test_a_filterset_may_search_by_itself(owner: Person, toys: list[StoredFile]) -> None:
+    rows = owner.client.get("/api/v1/searched/", {"q": toys[3].key}).json()["results"]
+    assert [row["id"] for row in rows] == [str(toys[3].pk)]
+
+
 @pytest.mark.parametrize("query", [{"q": "a" * 201}, {"q": "a\x00"}, {"min_size": "x"}, {"content_type": "a" * 2001}])
 def test_bad_values_are_400(owner: Person, query: dict[str, str]) -> None:
     answer = owner.client.get(TOYS, query)

@@ -64,6 +64,12 @@ class ToyFilter(django_filters.FilterSet):
         fields = ("content_type",)
 
 
+class OwnSearchFilter(django_filters.FilterSet):
+    """A filterset that searches by itself."""
+
+    q = django_filters.CharFilter(field_name="key")
+
+
 class ToyViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, DestroyMixin, ProfileViewSet):
     """Toys."""
 
@@ -107,6 +113,14 @@ class ToyViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, DestroyMixin
         return serve_file(request, self.get_object(), name=request.query_params.get("name", ""))
 
 
+class OwnSearchViewSet(ListMixin, ProfileViewSet):
+    """Toys, found by their whole key."""
+
+    queryset = StoredFile.objects.all()
+    serializer_class = ToySerializer
+    filterset_class = OwnSearchFilter
+
+
 class ParcelView(APIView):
     """Takes a file and tells what arrived."""
 
@@ -133,6 +147,7 @@ def broken_page(request: HttpRequest) -> HttpResponse:
 
 router = SimpleRouter()
 router.register("toys", ToyViewSet, basename="toy")
+router.register("searched", OwnSearchViewSet, basename="searched")
 urlpatterns = [
     path("", pages.start, name="start"),
     path("login/", pages.login, name="login"),
