@@ -6,4 +6,4 @@ class EditAIConfig(AppConfig):
     verbose_name = "EditAI"
 
     def ready(self) -> None:
-        import editai.celery  # noqa: F401 - makes it the current Celery application of this process
+        import editai.celery  # noqa: F401 - makes its application the default one of this process

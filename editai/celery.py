@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "editai.settings")
 from django.conf import settings
 
 app = Celery("editai")
+app.set_default()  # for every thread; what Celery calls current is so in this one only
 
 
 def _broker() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from celery import current_app
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
@@ -149,7 +150,7 @@ def _ring(ids: list[UUID], rung_at: datetime) -> None:
 @contextmanager
 def _bell() -> Iterator[Callable[[Job], None]]:
     """A connection to the broker, tried twice and no more: Celery's own pool would keep a web request for seconds."""
-    app = registry.celery_app()
+    app = current_app  # of every thread: `editai.celery` makes its application the default one
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=_BROKER_SECONDS)
         producer = app.amqp.Producer(connection, auto_declare=False)

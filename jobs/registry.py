@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery, shared_task
-from celery._state import get_current_app
+from celery import shared_task
 
 if TYPE_CHECKING:
     from jobs.execution import Attempt, Outcome
@@ -45,12 +44,6 @@ class JobKind:
 _kinds: dict[str, JobKind] = {}
 _quota_hooks: "list[Callable[[Job], None]]" = []
 _error_types: list[type[Exception]] = []
-
-
-class _CeleryApp:
-    """The application that was current where the kinds were registered (Celery's own notion is one a thread)."""
-
-    instance: Celery | None = None
 
 
 def job_kind(
@@ -93,16 +86,10 @@ def job_kind(
 
         task.__doc__ = run.__doc__
         shared_task(name=task_name, ignore_result=True)(task)
-        _CeleryApp.instance = get_current_app()
         _kinds[name] = kind
         return run
 
     return register
-
-
-def celery_app() -> Celery:
-    """The application to send messages with, from whatever thread."""
-    return _CeleryApp.instance or get_current_app()
 
 
 def kind_named(name: str) -> JobKind | None:

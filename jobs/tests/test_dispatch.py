@@ -3,17 +3,18 @@
 import itertools
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from celery import Celery
+from celery import Celery, current_app
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conftest import Person
 from jobs import dispatch as dispatching
-from jobs import reaper, registry, services
+from jobs import reaper, services
 from jobs.dispatch import dispatch
 from jobs.models import Job, QueueTurn, Status, Worker
 from jobs.tests import kinds
@@ -139,11 +140,17 @@ def test_a_refused_connection_is_noticed_quickly(enqueue: Enqueue, bell: Bell, m
     add_worker(1)
     app = Celery("nobody", broker="redis://127.0.0.1:1/0", set_as_current=False)
     app.conf.task_publish_retry = False
-    monkeypatch.setattr(registry._CeleryApp, "instance", app)
+    monkeypatch.setattr(dispatching, "current_app", app)
     started = time.monotonic()
     job = enqueue()
     assert time.monotonic() - started < 1
     assert fresh(job).rung_at is None
+
+
+def test_every_thread_sends_by_the_one_application() -> None:
+    """Celery's notion of the current application is one a thread; a web server's threads have imported nothing."""
+    with ThreadPoolExecutor(1) as other_thread:
+        assert other_thread.submit(lambda: current_app.main).result() == "editai"
 
 
 def test_at_most_the_free_slots_are_rung_by_many_dispatchers_at_once(bell: Bell, owner: Person) -> None:

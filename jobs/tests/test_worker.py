@@ -17,7 +17,7 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from conftest import Person
-from jobs import reaper, registry, services, workers
+from jobs import reaper, services, workers
 from jobs.dispatch import dispatch
 from jobs.models import Job, Status, Worker
 from jobs.tests import kinds
@@ -60,7 +60,7 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         folders = {"data_folder_in": "messages", "data_folder_out": "messages", "control_folder": "control"}
         options = {name: str(folder / place) for name, place in folders.items()}
         app.conf.update(broker_url="filesystem://", broker_transport_options=options)
-    monkeypatch.setattr(registry._CeleryApp, "instance", app)
+    monkeypatch.setattr("jobs.dispatch.current_app", app)
     return environment
 
 
