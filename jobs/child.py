@@ -296,7 +296,7 @@ class _Child:
         if self._progress:
             os.close(self._progress.reader)
         if self._unlogged:
-            logger.info("%s", self._unlogged.decode("utf-8", "replace"))
+            logger.debug("%s", self._unlogged.decode("utf-8", "replace"))
         # ru_maxrss starts from the size of the process that forked, so a sample is better when there is one
         peak = self.peak or spent.ru_maxrss * 1024
         return Usage(spent.ru_utime + spent.ru_stime, time.monotonic() - self.clock.started, peak)
@@ -327,7 +327,7 @@ class _Child:
         *lines, rest = (self._unlogged + data).split(b"\n")
         self._unlogged = rest[-STDERR_KEPT:]
         for line in lines:
-            logger.info("%s", line.decode("utf-8", "replace"))
+            logger.debug("%s", line.decode("utf-8", "replace"))
 
     def _take_progress(self, data: bytes) -> None:
         if self._progress and self._progress.feed(data):

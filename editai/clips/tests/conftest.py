@@ -23,7 +23,7 @@ from segments.tests.footage import make_clip
 
 @pytest.fixture(autouse=True)
 def _own_folders(settings: Any, tmp_path: Path) -> Iterator[None]:
-    settings.SCRATCH_DIR = tmp_path / "scratch"
+    settings.SCRATCH_DIR = tmp_path / "attempts"
     settings.SCRATCH_DIR.mkdir(mode=0o700)
     yield
     left = [path for path in settings.SCRATCH_DIR.rglob("*") if path.is_file()]
