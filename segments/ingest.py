@@ -124,7 +124,7 @@ class _Steps:
         """Points the row to new files; what they replace goes."""
 
         def write() -> None:
-            source = self._row().select_for_update(of=("self",)).first()
+            source = self._row().select_for_update(of=("self",), no_key=True).first()
             if source is None:
                 raise _gone()
             before = [getattr(source, name) for name in stored]

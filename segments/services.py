@@ -138,7 +138,7 @@ def extracted_file_set(*, segment_id: UUID, profile: Profile, revision: int, fil
     """Points the segment to its new file, in the caller's transaction; the one before goes. False when the borders
     have moved since, or the segment has gone: then nothing changes."""
     rows = Segment.objects.for_profile(profile).filter(pk=segment_id, revision=revision, trashed_at=None)
-    segment = rows.select_for_update(of=("self",)).first()
+    segment = rows.select_for_update(of=("self",), no_key=True).first()
     if segment is None:
         return False
     before = segment.extracted
@@ -170,11 +170,13 @@ def snapped(source: SourceVideo, start: float, end: float) -> dict[str, Any]:
 
 
 # --- inside --------------------------------------------------------------------------------------------
+# Rows are locked with `no_key`: whoever writes a row that points at them (an entry of a project) need not wait, and so
+# cannot meet us in a deadlock when we go on to that project.
 
 
 def _locked(profile: Profile, segment_id: UUID) -> Segment:
     rows = Segment.objects.for_profile(profile).filter(pk=segment_id, trashed_at=None)
-    segment: Segment | None = rows.select_for_update(of=("self",)).first()
+    segment: Segment | None = rows.select_for_update(of=("self",), no_key=True).first()
     if segment is None:
         raise NotFound
     return segment
@@ -182,7 +184,7 @@ def _locked(profile: Profile, segment_id: UUID) -> Segment:
 
 def _locked_source(profile: Profile, source_id: UUID) -> SourceVideo:
     rows = SourceVideo.objects.for_profile(profile).filter(pk=source_id, trashed_at=None)
-    source: SourceVideo | None = rows.select_for_update(of=("self",)).first()
+    source: SourceVideo | None = rows.select_for_update(of=("self",), no_key=True).first()
     if source is None:
         raise NotFound
     if not source.is_markable:

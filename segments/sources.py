@@ -168,7 +168,7 @@ def ingest_again(source: SourceVideo) -> None:
 
 def _locked(profile: Profile, source_id: UUID) -> SourceVideo:
     rows = SourceVideo.objects.for_profile(profile).filter(pk=source_id, trashed_at=None).defer("frame_index")
-    source: SourceVideo | None = rows.select_for_update(of=("self",)).first()
+    source: SourceVideo | None = rows.select_for_update(of=("self",), no_key=True).first()
     if source is None:
         raise NotFound
     return source

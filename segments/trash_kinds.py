@@ -70,7 +70,7 @@ def _segment_went(segment: Segment) -> None:
 
 def _segment_came_back(segment: Segment) -> None:
     alive = SourceVideo.objects.filter(profile_id=segment.profile_id, pk=segment.source_id, trashed_at=None)
-    if not alive.select_for_update(of=("self",)).values_list("pk", flat=True).first():
+    if not alive.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True).first():
         raise Conflict("Its footage is in the trash: restore that first.", code="source_in_trash")
     tell_changed(segment.profile, [segment.pk])
 

@@ -21,7 +21,7 @@ def _users(profile: Profile, segment_ids: Collection[UUID]) -> list[Project]:
     """The projects with one of these segments, locked in one order for all."""
     entries = ProjectSegment.objects.for_profile(profile).filter(segment__in=list(segment_ids))
     projects = Project.objects.for_profile(profile).filter(pk__in=entries.values("project"))
-    return list(projects.order_by("pk").select_for_update(of=("self",)))
+    return list(projects.order_by("pk").select_for_update(of=("self",), no_key=True))
 
 
 def _changed(profile: Profile, segment_ids: Collection[UUID]) -> None:

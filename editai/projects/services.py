@@ -8,13 +8,12 @@ from uuid import UUID
 from django.db import transaction
 
 from editai.projects.models import MAX_ENTRIES, SETTINGS, Project, ProjectSegment
+from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Invalid, NotFound
 from profiles.models import Profile, User
 from profiles.tenancy import new_id
 from profiles.trash import throw_away
 from segments.models import Segment
-
-CHECK_FIELDS = "Some fields need another value; see fields."
 
 _on_change: list[Callable[[Project], None]] = []
 
@@ -77,7 +76,7 @@ def project_duplicate(*, profile: Profile, project: Project, by: User | None, na
 def lock_project(*, profile: Profile, project_id: UUID) -> Project:
     """The project's row, locked until the transaction ends; NotFound when it is in the trash."""
     rows = Project.objects.for_profile(profile).filter(pk=project_id, trashed_at=None)
-    project: Project | None = rows.select_for_update(of=("self",)).first()
+    project: Project | None = rows.select_for_update(of=("self",), no_key=True).first()
     if project is None:
         raise NotFound
     return project
