@@ -9,7 +9,7 @@ caller's transaction, the object goes after commit, then the row. Keys start wit
 import errno
 import logging
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -103,7 +103,7 @@ def erase(rows: Iterable[StoredFile]) -> None:
         StoredFile.objects.filter(pk=row.pk).delete()
 
 
-def open_range(file: StoredFile, start: int, length: int) -> Iterator[bytes]:
+def open_range(file: StoredFile, start: int, length: int) -> Generator[bytes]:
     """`length` bytes of the object from `start`, in chunks of flat memory; FileNotFoundError when it is gone."""
     return storage.read_range(file.key, start, length)
 

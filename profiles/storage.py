@@ -4,8 +4,8 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 CHUNK = 256 * 1024  # bytes read at once
+_TRIES = 20
 
 
 def backend() -> Storage:
@@ -35,9 +36,8 @@ def put(path: Path, key: str) -> None:
     storage = backend()
     if is_local():
         target = Path(storage.path(key))
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _flush(path)
-        shutil.move(path, target)  # a rename on the same volume
+        _move(path, target)
         target.chmod(0o600)
         _flush(target.parent)
         return
@@ -46,6 +46,18 @@ def put(path: Path, key: str) -> None:
     if written != key:
         raise RuntimeError(f"The store wrote {written!r} instead of {key!r}.")
     path.unlink()
+
+
+def _move(path: Path, target: Path) -> None:
+    """A rename on the same volume, else a copy. `delete` may take an empty folder away just before we use it."""
+    for tries in range(1, _TRIES + 1):
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.move(path, target)
+            return
+        except FileNotFoundError:
+            if tries == _TRIES or not path.exists():
+                raise
 
 
 def _flush(path: Path) -> None:
@@ -79,7 +91,11 @@ def keys(prefix: str) -> Iterator[tuple[str, float]]:
         for folder, _, names in os.walk(root / prefix):
             for name in names:
                 path = Path(folder, name)
-                yield str(path.relative_to(root)), path.stat().st_mtime
+                try:
+                    changed = path.stat().st_mtime
+                except FileNotFoundError:
+                    continue  # deleted since the folder was read
+                yield str(path.relative_to(root)), changed
         return
     pages = storage.connection.meta.client.get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=storage.bucket_name, Prefix=prefix):
@@ -87,7 +103,7 @@ def keys(prefix: str) -> Iterator[tuple[str, float]]:
             yield item["Key"], item["LastModified"].timestamp()
 
 
-def read_range(key: str, start: int, length: int) -> Iterator[bytes]:
+def read_range(key: str, start: int, length: int) -> Generator[bytes]:
     """`length` bytes from `start`, in chunks. Raises FileNotFoundError at once, not at the first chunk."""
     storage: Any = backend()
     if is_local():
@@ -104,7 +120,7 @@ def read_range(key: str, start: int, length: int) -> Iterator[bytes]:
     return _chunks(answer["Body"], length)
 
 
-def _chunks(file: Any, length: int) -> Iterator[bytes]:
+def _chunks(file: Any, length: int) -> Generator[bytes]:
     try:
         while length > 0:
             data = file.read(min(CHUNK, length))
@@ -130,12 +146,16 @@ def local_copy(key: str, *, owner: UUID, sha256: str) -> Iterator[Path]:
     path = settings.SOURCE_CACHE_DIR / str(owner) / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(path.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            _make_room(settings.SOURCE_CACHE_BYTES)
-            _download(storage, key, path, sha256)
+        while True:
+            fcntl.flock(lock, fcntl.LOCK_SH)  # held while in use: others may read too, and none throws it out
+            if path.exists():
+                break
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                _make_room(settings.SOURCE_CACHE_BYTES)
+                _download(storage, key, path, sha256)
+            # going over to the shared lock lets go of this one for a moment: so look again
         os.utime(path)
-        fcntl.flock(lock, fcntl.LOCK_SH)  # held while in use, so that no other worker throws it out
         yield path
 
 
@@ -153,9 +173,13 @@ def _download(storage: Any, key: str, path: Path, sha256: str) -> None:
 def _make_room(limit: int) -> None:
     """Throws out the copies used longest ago, except those in use, until the cache is below `limit` bytes."""
     found = [path for path in settings.SOURCE_CACHE_DIR.glob("*/*") if path.suffix not in {".lock", ".part"}]
-    copies = sorted(found, key=lambda path: path.stat().st_mtime)
-    total = sum(path.stat().st_size for path in copies)
-    for path in copies:
+    copies = []
+    for path in found:
+        with suppress(FileNotFoundError):  # another worker makes room as well
+            facts = path.stat()
+            copies.append((facts.st_mtime, facts.st_size, path))
+    total = sum(size for _, size, _ in copies)
+    for _, size, path in sorted(copies):
         if total <= limit:
             return
         with open(path.with_suffix(".lock"), "w") as lock:
@@ -163,5 +187,5 @@ def _make_room(limit: int) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            total -= path.stat().st_size
-            path.unlink()
+            path.unlink(missing_ok=True)
+            total -= size

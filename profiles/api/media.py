@@ -10,7 +10,8 @@ class ClipViewSet(...):
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseNotModified, StreamingHttpResponse
@@ -147,17 +148,15 @@ def _window(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | Non
 class _Body(Iterator[bytes]):
     """The bytes, with the caller's slot, which is given back however the answer ends."""
 
-    def __init__(self, chunks: Iterator[bytes], give_back: Callable[[], None]) -> None:
-        self.chunks, self.give_back = chunks, give_back
+    def __init__(self, first: bytes, rest: Generator[bytes], give_back: Callable[[], None]) -> None:
+        self.chunks, self.rest, self.give_back = chain([first], rest), rest, give_back
 
     def __next__(self) -> bytes:
         return next(self.chunks)
 
     def close(self) -> None:
         self.give_back()
-        close = getattr(self.chunks, "close", None)
-        if close is not None:
-            close()
+        self.rest.close()
 
 
 def _body(request: HttpRequest, file: StoredFile, start: int, length: int) -> Iterator[bytes]:
@@ -166,7 +165,7 @@ def _body(request: HttpRequest, file: StoredFile, start: int, length: int) -> It
     # What fits the connection's buffer holds no thread: a page of posters needs no slots.
     give_back = slots.streams.take(request) if length > _SMALL else _nothing
     try:
-        chunks = iter(files.open_range(file, start, length))
+        chunks = files.open_range(file, start, length)
         first = next(chunks)  # opens the file while an error can still be told
     except (FileNotFoundError, StopIteration):
         give_back()
@@ -176,16 +175,11 @@ def _body(request: HttpRequest, file: StoredFile, start: int, length: int) -> It
         give_back()
         raise
     slots.limit_idle(request)
-    return _Body(_chain(first, chunks), give_back)
+    return _Body(first, chunks, give_back)
 
 
 def _nothing() -> None:
     """No slot is held."""
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 # --- for views -----------------------------------------------------------------------------------------

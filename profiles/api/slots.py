@@ -133,12 +133,17 @@ def watch(request: HttpRequest) -> tuple[Watched, Callable[[], None]]:
     watched = Watched(request.META.get("gunicorn.socket"))
     if watched.connection is None:
         return watched, lambda: None
+
+    def unwatch() -> None:
+        with _lock:
+            _watched.discard(watched)
+
     with _lock:
         _watched.add(watched)
         if _watching is None or not _watching.is_alive():
             _watching = threading.Thread(target=_watch, name="idle-uploads", daemon=True)
             _watching.start()
-    return watched, lambda: _watched.discard(watched)
+    return watched, unwatch
 
 
 def _watch() -> None:

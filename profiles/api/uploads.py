@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -210,7 +211,8 @@ def sweep_uploads(older_than: float = STALE_SECONDS) -> int:
     removed = 0
     before = time.time() - older_than
     for entry in os.scandir(settings.FILE_UPLOAD_TEMP_DIR):
-        if entry.name.endswith(SUFFIX) and entry.stat(follow_symlinks=False).st_mtime < before:
-            Path(entry.path).unlink(missing_ok=True)
-            removed += 1
+        with suppress(FileNotFoundError):  # its upload has ended since the folder was read
+            if entry.name.endswith(SUFFIX) and entry.stat(follow_symlinks=False).st_mtime < before:
+                Path(entry.path).unlink()
+                removed += 1
     return removed

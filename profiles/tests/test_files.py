@@ -1,15 +1,19 @@
 import os
+import threading
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.core.files.storage import default_storage
 from django.db import transaction
+from pytest_django import Settings
 
 from conftest import Person
 from profiles import files, scope, storage
 from profiles.errors import StorageFull
 from profiles.models import Profile, StoredFile
+from tests.racing import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,3 +100,78 @@ def test_erasing_a_profiles_prefix_leaves_a_longer_id_alone(in_scope: Profile, t
     assert not default_storage.exists(row.key)
     assert neighbour.exists()
     neighbour.unlink()
+
+
+def test_a_folder_that_vanishes_before_it_is_used_is_made_again(
+    in_scope: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting the last file of a folder takes the folder along, perhaps while another is being stored there."""
+    moves: list[Path] = []
+
+    def move(source: Path, target: Path) -> None:
+        moves.append(target)
+        if len(moves) == 1:
+            target.parent.rmdir()
+        source.rename(target)
+
+    monkeypatch.setattr("shutil.move", move)
+    row = store(in_scope, tmp_path)
+    assert default_storage.exists(row.key)
+    assert len(moves) == 2
+
+
+def test_an_object_that_goes_while_keys_are_listed_is_left_out(in_scope: Profile, tmp_path: Path) -> None:
+    rows = {row.key: row for row in (store(in_scope, tmp_path), store(in_scope, tmp_path))}
+    listed = storage.keys(f"profiles/{in_scope.pk}/")
+    first, _ = next(listed)
+    (other,) = rows.keys() - {first}
+    storage.delete(other)
+    assert list(listed) == []
+
+
+class Bucket:
+    """Stands in for S3 where copies are downloaded."""
+
+    bucket_name = "bucket"
+
+    def __init__(self) -> None:
+        self.connection = self.meta = self.client = self
+        self.downloads: list[str] = []
+
+    def download_file(self, bucket: str, key: str, target: str) -> None:
+        self.downloads.append(key)
+        Path(target).write_bytes(b"0123456789")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Bucket:
+    bucket = Bucket()
+    monkeypatch.setattr(storage, "backend", lambda: bucket)
+    settings.SOURCE_CACHE_DIR = tmp_path / "cache"
+    settings.SOURCE_CACHE_BYTES = 25
+    return bucket
+
+
+def test_many_use_one_copy_at_the_same_time(bucket: Bucket) -> None:
+    together, owner = threading.Barrier(3), uuid4()
+
+    def use(_: int) -> bytes:
+        with storage.local_copy("profiles/a/film.mp4", owner=owner, sha256="") as path:
+            together.wait(10)  # all three are inside
+            return path.read_bytes()
+
+    assert race(use, 3) == [b"0123456789"] * 3
+    assert bucket.downloads == ["profiles/a/film.mp4"]
+
+
+def test_the_copies_used_longest_ago_make_room_but_none_in_use(bucket: Bucket, settings: Settings) -> None:
+    owner = uuid4()
+    with storage.local_copy("a.mp4", owner=owner, sha256="") as kept:
+        os.utime(kept, (1, 1))
+        for name in ("b.mp4", "c.mp4", "d.mp4"):
+            with storage.local_copy(name, owner=owner, sha256=""):
+                pass
+        assert kept.exists()
+    copies = [path for path in settings.SOURCE_CACHE_DIR.glob("*/*") if path.suffix == ".mp4"]
+    assert len(copies) == 3
+    assert bucket.downloads == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
