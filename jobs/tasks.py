@@ -1,6 +1,7 @@
 """Periodic work of this floor; beat sends it, and the workers' presence threads run the reaper as well."""
 
 import logging
+from collections.abc import Callable
 
 from celery import shared_task
 
@@ -25,13 +26,20 @@ def reap_lost_jobs() -> None:
 @shared_task(name="jobs.sweep", ignore_result=True)
 def sweep() -> None:
     """Removes what nobody uses any more: scratch, files of dead attempts, old keys, old trash, broken uploads."""
-    scratch.sweep()
-    leftovers.sweep_leftovers()
-    files.sweep()
-    idempotency.forget_old_keys()
-    reaper.forget_workers()
-    trash.empty_old()
-    sweep_uploads()
+    brooms: tuple[Callable[[], object], ...] = (
+        scratch.sweep,
+        leftovers.sweep_leftovers,
+        files.sweep,
+        idempotency.forget_old_keys,
+        reaper.forget_workers,
+        trash.empty_old,
+        sweep_uploads,
+    )
+    for broom in brooms:
+        try:
+            broom()
+        except Exception:  # one that fails must not keep the others from their work
+            log.exception("%s.%s failed; it is tried again in an hour.", broom.__module__, broom.__name__)
 
 
 def erase_deleted_profiles() -> int:
@@ -44,6 +52,9 @@ def erase_deleted_profiles() -> int:
         with scope.activate(profile.pk):
             if Job.objects.for_profile(profile).filter(status=Status.RUNNING).exists():
                 continue
-            erasure.erase(profile)
-            erased += 1
+            try:
+                erasure.erase(profile)
+                erased += 1
+            except Exception:  # a profile that cannot go yet must not keep the others
+                log.exception("Profile %s could not be erased; it is tried again.", profile.pk)
     return erased

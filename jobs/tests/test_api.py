@@ -16,7 +16,7 @@ from conftest import Person
 from jobs import idempotency, reaper
 from jobs.execution import JobError, Outcome
 from jobs.models import Job, Status
-from jobs.tasks import erase_deleted_profiles
+from jobs.tasks import erase_deleted_profiles, sweep
 from jobs.tests import kinds
 from jobs.tests.conftest import claim, execute, expire, fresh
 from profiles import scope
@@ -288,3 +288,34 @@ def test_deleted_profiles_are_erased_when_their_last_lease_is_over(
     with scope.activate(waiting.profile_id):
         assert not Job.objects.exists()
     assert fresh(kept).status == Status.QUEUED
+
+
+def test_a_profile_that_cannot_be_erased_does_not_keep_the_others(
+    owner: Person, stranger: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    erased: list[str] = []
+
+    def erase(profile: Profile) -> None:
+        if not erased and not caplog.records:
+            raise OSError("the store does not answer")
+        erased.append(profile.name)
+
+    monkeypatch.setattr("profiles.erasure.erase", erase)
+    Profile.objects.update(state=Profile.State.DELETING)
+    assert erase_deleted_profiles() == 1
+    assert len(erased) == 1
+    assert "could not be erased" in caplog.text
+
+
+def test_a_broom_that_breaks_does_not_keep_the_others(
+    db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> int:
+        raise OSError("the store does not answer")
+
+    swept: list[str] = []
+    monkeypatch.setattr("profiles.files.sweep", broken)
+    monkeypatch.setattr("profiles.trash.empty_old", lambda: swept.append("trash"))
+    sweep()
+    assert swept == ["trash"]
+    assert "failed; it is tried again" in caplog.text
