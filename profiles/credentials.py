@@ -138,5 +138,6 @@ def rotate_encryption() -> tuple[int, int]:
             except InvalidToken:
                 lost += 1
                 continue
-            done += Credential.objects.filter(pk=credential.pk).update(ciphertext=rotated)
+            unchanged = Credential.objects.filter(pk=credential.pk, ciphertext=credential.ciphertext)
+            done += unchanged.update(ciphertext=rotated)  # one that was entered meanwhile is newer than ours
     return done, lost

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from pytest_django import Settings
@@ -111,3 +111,19 @@ def test_an_unknown_kind_and_a_key_with_line_breaks_are_refused(owner: Person, k
     assert owner.client.get(f"{base}/nothing/").status_code == 404
     answer = owner.client.put(f"{base}/probe/", {"api_key": "sk-\r\nX: y"}, format="json")
     assert answer.status_code == 400
+
+
+def test_a_key_that_is_entered_during_the_rotation_wins(
+    in_scope: Profile, kind: CredentialKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials.credential_set(profile=in_scope, kind=kind, secret=SECRET)
+    rotate = MultiFernet.rotate
+
+    def slow(fernet: MultiFernet, ciphertext: bytes) -> bytes:
+        rotated = rotate(fernet, ciphertext)
+        credentials.credential_set(profile=in_scope, kind=kind, secret="sk-entered-meanwhile-1")
+        return rotated
+
+    monkeypatch.setattr(MultiFernet, "rotate", slow)
+    assert credentials.rotate_encryption() == (0, 0)
+    assert credentials.credential_secret(profile=in_scope, kind=kind) == "sk-entered-meanwhile-1"
