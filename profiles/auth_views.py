@@ -63,7 +63,7 @@ class AcceptInvitationView(APIView):
         serializer = AcceptInvitationSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         data = serializer.validated_data
-        if request.token is not None and request.token.ceiling != Ceiling.FULL:
+        if request.token is not None and request.token.is_limited:
             raise Forbidden("This token may not join profiles.")
         user = request.user if isinstance(request.user, User) else None
         if user is None and not (data["username"] and data["password"]):
@@ -98,7 +98,7 @@ class PasswordView(GenericAPIView):
 
     @extend_schema(request=PasswordSerializer, responses={204: None})
     def post(self, request: MemberRequest) -> Response:
-        if request.ceiling not in {None, Ceiling.FULL} or (request.token and request.token.profile_id):
+        if request.token is not None and request.token.is_limited:
             raise Forbidden("This token may not change the password.")
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)

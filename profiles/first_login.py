@@ -5,6 +5,7 @@ import secrets
 from typing import TextIO
 
 from django.conf import settings
+from django.db import transaction
 
 from profiles.credentials import ensure_encryption_key
 from profiles.models import User
@@ -25,10 +26,11 @@ def ensure_first_login(out: TextIO) -> None:
     ensure_encryption_key()
     if User.objects.exists():
         return
-    login = new_login("admin", is_superuser=True)
     path = settings.DATA_DIR / FILE_NAME
     path.unlink(missing_ok=True)  # of an earlier database in this folder
-    write_private(path, json.dumps({"url": settings.PUBLIC_URL, **login}, indent=2) + "\n")
+    with transaction.atomic():  # no user without the file that says how to get in
+        login = new_login("admin", is_superuser=True)
+        write_private(path, json.dumps({"url": settings.PUBLIC_URL, **login}, indent=2) + "\n")
     out.write(
         "\nFirst start: these were made for you, and are kept in "
         f"{FILE_NAME} in the data folder.\n"

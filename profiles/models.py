@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
@@ -68,16 +68,19 @@ class Profile(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self.slug:
-            self.slug = _free_slug(self.name)
-        super().save(*args, **kwargs)
-
-
-def _free_slug(name: str) -> str:
-    base = slugify(name)[:50] or "brand"
-    if not Profile.objects.filter(slug=base).exists():
-        return base
-    return f"{base}-{secrets.token_hex(3)}"  # random, so that a slug tells nothing of how many others there are
+        if self.slug:
+            super().save(*args, **kwargs)
+            return
+        base = slugify(self.name)[:50] or "brand"
+        # random, so that a slug tells nothing of how many others there are
+        other = f"{base}-{secrets.token_hex(3)}"
+        self.slug = other if Profile.objects.filter(slug=base).exists() else base
+        try:
+            with transaction.atomic():
+                super().save(*args, **kwargs)
+        except IntegrityError:  # somebody took it this very moment
+            self.slug = other
+            super().save(*args, **kwargs)
 
 
 class User(AbstractUser):
@@ -158,6 +161,11 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may do less than its user."""
+        return self.profile_id is not None or self.ceiling != Ceiling.FULL
 
     @property
     def is_usable(self) -> bool:

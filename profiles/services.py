@@ -1,7 +1,6 @@
 """Writes about profiles and people. Each takes its own transaction; membership rows are the lock."""
 
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +14,6 @@ from profiles.models import COLORS, ApiToken, Invitation, Membership, Profile, R
 from profiles.tokens import digest
 
 INVITATION_LIFETIME = timedelta(days=7)
-
-_after_delete: list[Callable[[Profile], None]] = []
-
-
-def on_profile_deleted(callback: Callable[[Profile], None]) -> None:
-    """Registers what an upper floor does, in the deleting transaction, when a profile is being deleted."""
-    _after_delete.append(callback)
 
 
 def profile_create(*, user: User, name: str, color: str | None = None) -> Profile:
@@ -81,8 +73,6 @@ def profile_delete(*, user: User, profile: Profile) -> None:
             membership.delete()
         ApiToken.objects.filter(profile=locked).delete()
         Invitation.objects.filter(profile=locked).delete()
-        for callback in _after_delete:
-            callback(locked)
 
 
 def _move_default(membership: Membership) -> None:

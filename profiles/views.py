@@ -82,8 +82,7 @@ class ProfileBrandViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
 
 def _refuse_limited_token(request: MemberRequest) -> None:
     """Brands come and go only by a person, or a token that may do all that its user may."""
-    token = request.token
-    if token is not None and (token.profile_id or token.ceiling != Ceiling.FULL):
+    if request.token is not None and request.token.is_limited:
         raise Forbidden("This token may not make or delete profiles.")
 
 

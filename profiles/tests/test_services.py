@@ -224,3 +224,23 @@ def test_two_owners_leaving_at_once_leave_one_behind(
     both = list(Membership.objects.filter(profile=owner.profile, role=Role.OWNER))
     race(lambda n: services.member_remove(profile=owner.profile, membership=both[n]), 2)
     assert Membership.objects.filter(profile=owner.profile, role=Role.OWNER).count() == 1
+
+
+def test_a_first_login_that_cannot_be_written_down_is_none(
+    db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: object, content: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    settings.EMBEDDED = True
+    monkeypatch.setattr("profiles.first_login.write_private", full)
+    with pytest.raises(OSError, match="No space"):
+        ensure_first_login(io.StringIO())
+    assert not User.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_brands_of_one_name_at_once(owner: Person) -> None:
+    made = race(lambda _: services.profile_create(user=owner.user, name="Shoes").slug, 6)
+    assert len({slug for slug in made if isinstance(slug, str)}) == 6
+    assert "shoes" in made
