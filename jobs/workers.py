@@ -2,7 +2,7 @@
 
 A thread in the worker's main process writes its row (presence, from which health and free slots are read), runs the
 reaper (so that neither a dead beat nor a full queue keeps it from running) and sweeps scratch. Pool processes die
-with their parent. Connected in `JobsConfig.ready`; web processes never send these signals.
+with their parent. Connected when `jobs.tasks` is loaded; web processes never send these signals.
 """
 
 import logging

@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-# The only work that may see all profiles at once; tests/test_scope_reasons.py lists who uses which.
+# The only work that may see all profiles at once; tests/test_tenancy_rules.py lists who uses which.
 SYSTEM_REASONS = frozenset(
     {
         "dispatch waiting jobs",
@@ -25,8 +25,6 @@ SYSTEM_REASONS = frozenset(
         "sweep stored files",
         "empty the trash",
         "rotate encryption keys",
-        "erase a deleted profile",
-        "move a database",
     }
 )
 

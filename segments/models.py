@@ -18,9 +18,9 @@ from segments.labels import MAX_FOLDED_LENGTH, MAX_LABEL_LENGTH
 from segments.media_info import FrameIndex, MediaInfo
 
 
-def _file(related_name: str = "+") -> Any:
+def _file() -> Any:
     return models.ForeignKey(
-        StoredFile, null=True, blank=True, on_delete=models.PROTECT, related_name=related_name, editable=False
+        StoredFile, null=True, blank=True, on_delete=models.PROTECT, related_name="+", editable=False
     )
 
 

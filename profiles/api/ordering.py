@@ -9,6 +9,7 @@ from typing import Any
 
 from rest_framework.request import Request
 
+from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Invalid
 
 DEFAULT = "-created_at"
@@ -37,7 +38,7 @@ def ordering_of(request: Request, view: Any) -> Ordering:
     wanted = request.query_params.get("ordering") or allowed[0]
     if wanted not in allowed:
         raise Invalid(
-            "Some fields need another value; see fields.",
+            CHECK_FIELDS,
             fields={"ordering": [f"Choose one of {', '.join(allowed)}."]},
         )
     return Ordering(wanted.removeprefix("-"), wanted.startswith("-"))

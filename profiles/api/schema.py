@@ -76,9 +76,7 @@ class EditAISchema(AutoSchema):
     def get_description(self) -> str:  # type: ignore[override] # as drf-spectacular has it
         """The words of the action; where a mixin is the action, those of what it calls."""
         action = getattr(self.view, "action", None) or self.method.lower()
-        hook = {"create": "perform_create", "partial_update": "perform_update", "destroy": "perform_destroy"}.get(
-            action
-        )
+        hook = _HOOKS.get(action)
         function = getattr(self.view, action, None)
         if hook and function is not None and not get_doc(function):
             function = getattr(self.view, hook, None)
