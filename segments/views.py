@@ -138,16 +138,14 @@ class SourceVideoViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, Dest
         return Response(FramesSerializer(frame_table(source, start, end)).data)
 
     @extend_schema(
-        parameters=[
-            OpenApiParameter("variant", OpenApiTypes.STR, enum=VARIANTS, description="Else the proxy, or the original.")
-        ]
+        parameters=[OpenApiParameter("variant", OpenApiTypes.STR, enum=VARIANTS, description="Left out: the original.")]
     )
     @media_action()
     def stream(self, request: Request, pk: Any = None) -> HttpResponseBase:
-        """The video or what was made of it, with one byte range. `original` is always a download. 409 while the
-        variant is not made."""
+        """The video as it was uploaded (always a download), or with `variant` what was made of it to look at, with one
+        byte range. 409 while the variant is not made."""
         source = self.get_object()
-        variant = request.query_params.get("variant") or ("proxy" if source.proxy_id else "original")
+        variant = request.query_params.get("variant") or "original"
         if variant not in VARIANTS:
             raise Invalid(CHECK_FIELDS, fields={"variant": [f"Choose one of {', '.join(VARIANTS)}."]})
         file: StoredFile | None = getattr(source, variant)

@@ -44,9 +44,9 @@ def test_only_what_we_made_is_shown_inline(owner: Person, make_source: MakeSourc
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert "sandbox" in answer["Content-Security-Policy"]
         answer.close()
-    assert shown[""] == shown["proxy"] == ("video/mp4", "inline")
+    assert shown["proxy"] == ("video/mp4", "inline")
     assert shown["poster"] == ("image/jpeg", "inline")
-    assert shown["original"] == ("application/octet-stream", "attachment")
+    assert shown[""] == shown["original"] == ("application/octet-stream", "attachment")
 
 
 def test_unknown_and_missing_variants(owner: Person, make_source: MakeSource) -> None:
@@ -58,11 +58,10 @@ def test_unknown_and_missing_variants(owner: Person, make_source: MakeSource) ->
     assert "no sound" in owner.client.get(f"{url}waveform").json()["error"]["message"]
 
 
-def test_before_the_proxy_the_original_is_streamed(owner: Person, make_source: MakeSource) -> None:
-    source = make_source(state="processing", proxy=None)
-    answer = owner.client.get(f"{V1}/source-videos/{source.pk}/stream/")
-    assert answer["Content-Type"] == "application/octet-stream"
-    answer.close()
+def test_before_the_proxy_there_is_the_original(owner: Person, make_source: MakeSource) -> None:
+    url = f"{V1}/source-videos/{make_source(state='processing', proxy=None).pk}/stream/"
+    assert content_of(owner.client.get(url)) == b"0123456789"
+    assert owner.client.get(f"{url}?variant=proxy").status_code == 409
 
 
 def test_a_signed_link_works_without_a_token_and_under_a_brand_prefix(owner: Person, make_source: MakeSource) -> None:
