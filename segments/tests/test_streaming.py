@@ -123,7 +123,7 @@ def test_a_link_dies_with_its_file_its_source_and_the_membership(
 def test_a_file_that_vanished_is_a_404(owner: Person, make_source: MakeSource) -> None:
     source = make_source()
     with scope.activate(owner.profile.pk):
-        storage.delete(source.proxy.key)
+        storage.delete(source.original.key)
     assert owner.client.get(f"{V1}/source-videos/{source.pk}/stream/").status_code == 404
 
 
