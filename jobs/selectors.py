@@ -25,7 +25,8 @@ def with_history(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
 class JobFilter(filters.FilterSet):
     """`status` may be given several times."""
 
-    status = filters.MultipleChoiceFilter(choices=Status.choices)
+    # not `distinct`: one column of the row itself finds none twice, and all of them would be sorted to make sure
+    status = filters.MultipleChoiceFilter(choices=Status.choices, distinct=False)
     active = filters.BooleanFilter(method="filter_active", label="Waiting or running")
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
