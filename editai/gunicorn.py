@@ -36,7 +36,7 @@ def _number(name: str, default: int) -> int:
 
 
 def _wants_json() -> bool:
-    return os.environ.get("EDITAI_LOG_FORMAT", "").strip() == "json"
+    return os.environ.get("EDITAI_LOG_FORMAT", "").strip().lower() == "json"
 
 
 def redacted(address: str) -> str:

@@ -119,7 +119,8 @@ TEMPLATES = [
     },
 ]
 LOGGING = logging_config(
-    json_lines=env.text("EDITAI_LOG_FORMAT") == "json", level=env.text("EDITAI_LOG_LEVEL", "INFO").upper()
+    json_lines=env.choice("EDITAI_LOG_FORMAT", "plain", "json") == "json",
+    level=env.choice("EDITAI_LOG_LEVEL", "info", "debug", "warning", "error", "critical").upper(),
 )
 
 # --- where things are kept -----------------------------------------------------------------------------
@@ -143,9 +144,7 @@ else:
     if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must be a postgres:// address; leave it out for SQLite.")
 
-STORAGE_KIND = env.text("EDITAI_STORAGE", "local")
-if STORAGE_KIND not in {"local", "s3"}:
-    raise ImproperlyConfigured("EDITAI_STORAGE must be local or s3.")
+STORAGE_KIND = env.choice("EDITAI_STORAGE", "local", "s3")
 _MEDIA = {
     "local": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",

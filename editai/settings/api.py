@@ -25,9 +25,9 @@ REST_FRAMEWORK = {
         "profiles.api.throttles.AnonymousThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {
-        "user": env.text("EDITAI_USER_RATE", "1200/min"),
-        "profile": env.text("EDITAI_PROFILE_RATE", "3000/min"),
-        "anon": env.text("EDITAI_ANONYMOUS_RATE", "120/min"),
+        "user": env.rate("EDITAI_USER_RATE", "1200/min"),
+        "profile": env.rate("EDITAI_PROFILE_RATE", "3000/min"),
+        "anon": env.rate("EDITAI_ANONYMOUS_RATE", "120/min"),
     },
     "DEFAULT_SCHEMA_CLASS": "profiles.api.schema.EditAISchema",
     "EXCEPTION_HANDLER": "profiles.api.errors.exception_handler",

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from profiles.private_files import write_private
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
+_RATE = re.compile(r"[1-9][0-9]{0,8}/[smhd][a-z]*")  # as `profiles.api.throttles.parse_rate` reads it
 
 
 def text(name: str, default: str = "") -> str:
@@ -39,6 +41,23 @@ def number(name: str, default: int, *, low: int = 0, high: int = 2**63 - 1) -> i
     if not low <= parsed <= high:
         raise ImproperlyConfigured(f"{name} must be between {low} and {high}, not {parsed}.")
     return parsed
+
+
+def choice(name: str, default: str, *others: str) -> str:
+    """One of a few words; the first is the default."""
+    value = text(name).lower() or default
+    if value not in {default, *others}:
+        known = ", ".join([default, *others])
+        raise ImproperlyConfigured(f"{name} must be one of {known}; it is {value!r}.")
+    return value
+
+
+def rate(name: str, default: str) -> str:
+    """So many a period, as in `1200/min`: s, min, h or d."""
+    value = text(name) or default
+    if not _RATE.fullmatch(value):
+        raise ImproperlyConfigured(f"{name} must look like {default} (s, min, h or d), not {value!r}.")
+    return value
 
 
 def words(name: str) -> list[str]:
