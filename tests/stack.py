@@ -187,9 +187,9 @@ class Installation:
         self.machines[0].manage("prepare")
         for machine in self.machines:
             machine.start()
-        wait_until(self._healthy, START_SECONDS, f"health of {self.url}: {self.machines[0].folder}")
+        wait_until(self.is_healthy, START_SECONDS, f"health of {self.url}: {self.machines[0].folder}")
 
-    def _healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         for machine in self.machines:
             assert machine.process is not None
             assert machine.process.poll() is None, f"{machine.name} ended at its start:\n{machine.said()[-3000:]}"

@@ -146,7 +146,7 @@ def test_the_web_process_killed_under_a_render(killable: Installation, studio: S
     for process in killable.machines[0].processes("gunicorn"):
         process.send_signal(signal.SIGKILL)
     killed = time.monotonic()
-    wait_until(killable._healthy, STUCK_SECONDS, "the web to come back")
+    wait_until(killable.is_healthy, STUCK_SECONDS, "the web to come back")
     print(f"the web was back {time.monotonic() - killed:.1f} s after kill -9")
     check_end(killable, studio.api, job)
 
@@ -164,6 +164,7 @@ def test_the_supervisor_killed_leaves_nothing(video: Path, tmp_path: Path) -> No
         machine.process.wait()
         wait_until(lambda: not any(map(_lives, everybody)), 15, "everything to end with the supervisor")
         machine.start()
+        wait_until(installation.is_healthy, STUCK_SECONDS, "the next start")
         api.wait_for_job(job, STUCK_SECONDS)
 
 
