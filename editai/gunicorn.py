@@ -117,7 +117,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 bind = [_address()]
-worker_class = "gthread"
+worker_class = "editai.web_worker.GatheringWorker"  # threads, and no thread for a half-sent request
 workers = _number("EDITAI_WEB_WORKERS", 2)
 threads = _number("EDITAI_WEB_THREADS", 16)
 preload_app = True  # the program is loaded once and shared: a quicker start, less memory
