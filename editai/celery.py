@@ -10,6 +10,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "editai.settings")
 
 from django.conf import settings
 
+from editai import broker
+
+broker.install()
 app = Celery("editai")
 app.set_default()  # for every thread; what Celery calls current is so in this one only
 

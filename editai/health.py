@@ -1,7 +1,8 @@
 """`health/`: what we stand on, part by part. Public, cheap, and never a 500.
 
 Vital are the database, the storage and the broker: without one of them the answer is 503. Missing workers make it
-`degraded` and stay a 200, because this very process still serves. The answer tells states, not names.
+`degraded` and stay a 200, because this very process still serves. So does a queue that no worker listens to. The
+answer tells states and queues, not hosts or files.
 """
 
 import logging
@@ -26,6 +27,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from jobs import registry
 from jobs.models import Worker
 from profiles import storage
 from profiles.api.serializers import StrictSerializer
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 2.0  # seconds for a part that is asked over the network
 KEEP = 1.0  # seconds that an answer is good for: a flood of questions asks the parts once
 WORKER_SILENCE = timedelta(seconds=60)  # after which a worker counts as gone
+PERIODIC_QUEUE = "default"  # what beat asks for; no kind of job needs to use it
 _pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="health")
 _lock = threading.Lock()
 _recent: tuple[float, dict[str, Any]] | None = None
@@ -165,9 +168,14 @@ def _storage() -> None:
 
 def _workers() -> str:
     try:
-        alive = Worker.objects.filter(seen_at__gte=timezone.now() - WORKER_SILENCE).count()
+        alive = list(
+            Worker.objects.filter(seen_at__gte=timezone.now() - WORKER_SILENCE).values_list("queues", flat=True)
+        )
     except DatabaseError:
         raise Trouble("unknown while the database does not answer") from None
     if not alive:
         raise Trouble("none is running")
-    return f"{alive} running"
+    needed = {*registry.queues(), PERIODIC_QUEUE}
+    if idle := sorted(needed.difference(*alive)):
+        raise Trouble(f"none is running for: {', '.join(idle)}")
+    return f"{len(alive)} running"

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
-from celery import signals
+from celery import current_app, signals
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, connections
 from django.utils import timezone
 
-from jobs import reaper, scratch
+from jobs import pool, reaper, scratch
 from jobs.dispatch import PRESENCE_SECONDS, dispatch
 from jobs.execution import name_worker
 from jobs.models import Worker
@@ -180,3 +180,4 @@ def connect() -> None:
     )
     for event, receiver in pairs:
         event.connect(receiver, weak=False, dispatch_uid=f"jobs.{receiver.__name__}")
+    current_app.steps["worker"].add(pool.WatchPool)

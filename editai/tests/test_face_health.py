@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from editai import health
+from jobs import registry
 from jobs.models import Worker
 
 HEALTH = "/api/v1/health/"
@@ -27,7 +28,13 @@ def _ask_anew() -> Iterator[None]:
 def worker(db: None) -> Worker:
     now = timezone.now()
     return Worker.objects.create(
-        name="media@here", host="here", pid=1, queues=["media"], slots=2, started_at=now, seen_at=now
+        name="all@here",
+        host="here",
+        pid=1,
+        queues=[*registry.queues(), "default"],
+        slots=2,
+        started_at=now,
+        seen_at=now,
     )
 
 
@@ -53,6 +60,18 @@ def test_without_workers_it_is_degraded(client: Client, worker: Worker) -> None:
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
     assert answer.json()["parts"]["workers"] == {"ok": False, "detail": "none is running"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("missing", ["media", "default"])
+def test_a_queue_without_a_worker_is_degraded(client: Client, worker: Worker, missing: str) -> None:
+    assert missing in worker.queues
+    worker.queues = [queue for queue in worker.queues if queue != missing]
+    worker.save()
+    answer = client.get(HEALTH)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["parts"]["workers"] == {"ok": False, "detail": f"none is running for: {missing}"}
 
 
 @pytest.mark.django_db

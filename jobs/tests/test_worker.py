@@ -181,6 +181,25 @@ def test_a_worker_works_is_killed_and_replaced_is_cancelled_and_leaves(
     assert dispatch() == 0
 
 
+@pytest.mark.parametrize("broker", ["folder", "redis"], indirect=True)
+def test_idle_pool_processes_killed_block_nothing(
+    broker: dict[str, str], start: Start, owner: Person, tmp_path: Path
+) -> None:
+    """Through a folder the worker ends itself (a supervisor starts it again); with Redis it works on."""
+    worker = start(slots=2)
+    for process in psutil.Process(worker.pid).children():
+        process.kill()
+    if "REDIS_URL" in broker:
+        time.sleep(2)
+        assert worker.poll() is None
+    else:
+        assert worker.wait(10) == -signal.SIGKILL
+        start(slots=2)
+    job = enqueue(owner, "test_slow", seconds=0.1, diary=str(tmp_path / "diary"))
+    wait_for(done(job), "it ended")
+    assert fresh(job).status == Status.SUCCEEDED
+
+
 @pytest.mark.soak
 def test_a_killed_pool_process_costs_its_job_one_attempt(start: Start, owner: Person, tmp_path: Path) -> None:
     worker = start()

@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 MOMENTS = (3, 10, 20, 30, 40, 50, 60, 70, 80, 90)  # percent
 POINTS = ("before-claim", "while-storing", "before-finish")
 STUCK_SECONDS = 120
+SLOTS = 2
+IDLE_ROUNDS = 3  # which of the idle processes holds the lock is chance
 QUICK = {"EDITAI_JOB_LEASE_SECONDS": "6", "EDITAI_JOB_REAP_SECONDS": "2"}
 
 
@@ -38,7 +40,7 @@ def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     procfile = folder / "Procfile"
     lines = (ROOT / "Procfile").read_text()
     procfile.write_text(lines.replace("media: python -m celery", "media: python -m tests.soak.paused_worker"))
-    installation = Installation(folder, switches=QUICK)
+    installation = Installation(folder, switches={**QUICK, "EDITAI_MEDIA_SLOTS": str(SLOTS)})
     installation.machine("machine", procfile)
     with running(installation):
         yield installation
@@ -82,6 +84,13 @@ def kill_worker(machine: Machine) -> None:
             process.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
             continue
+
+
+def pool_processes(machine: Machine) -> list[psutil.Process]:
+    """The processes of the media worker's pool, without the worker's main one."""
+    found = machine.processes("--queues media")
+    mains = {process.pid for process in found}
+    return [process for process in found if process.ppid() in mains]
 
 
 def at_percent(api: Api, job: dict[str, Any], percent: int) -> Callable[[], Any]:
@@ -138,6 +147,26 @@ def test_a_worker_killed_at_a_point(killable: Installation, studio: Studio, poin
     (folder / point).unlink()
     print(f"killed the worker at {point}: {shown['status']}, {shown['progress']} % ({shown['step']})")
     check_end(killable, studio.api, job)
+
+
+@pytest.mark.parametrize("how_many", [1, SLOTS], ids=["one", "all"])
+def test_idle_pool_processes_killed(killable: Installation, studio: Studio, how_many: int) -> None:
+    """An idle one waits for work with a lock held, that of the tasks: its death may block the others for ever."""
+    machine = killable.machines[0]
+    for _ in range(IDLE_ROUNDS):
+        idle = wait_until(lambda: _full_pool(machine), 30, "the pool to be complete")
+        for process in idle[:how_many]:
+            process.send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        job = studio.render()
+        studio.api.wait_for_job(job, 60)
+        print(f"the render had ended {time.monotonic() - killed:.1f} s after kill -9 of {how_many} idle")
+        check_end(killable, studio.api, job)
+
+
+def _full_pool(machine: Machine) -> list[psutil.Process]:
+    found = pool_processes(machine)
+    return found if len(found) == SLOTS else []
 
 
 def test_the_web_process_killed_under_a_render(killable: Installation, studio: Studio) -> None:
