@@ -100,7 +100,7 @@ class Attempt:
         elapsed = time.monotonic() - self._started
         if done < 0.01 or elapsed < 1:
             return None
-        return round(elapsed * (1 - done) / done)
+        return round(elapsed * (1 - done) / done) or None  # 0 would say that it is done, which only the end knows
 
     def count(self, usage: ffmpeg.Usage | None = None, *, bytes_read: int = 0, bytes_written: int = 0) -> None:
         """Adds what a child process or a transfer cost to the job's account."""

@@ -172,6 +172,10 @@ def _at_rest(status: Status) -> dict[str, Any]:
     }
 
 
+def _cancelled() -> dict[str, Any]:
+    return {**_at_rest(Status.CANCELLED), "step": "Cancelled", "eta_seconds": None}
+
+
 def fail(job: Job, beat: Beat, error: ErrorData, traceback: str = "") -> Status:
     """The end of an attempt by an error: queued again when that is worth it, else failed (or needs_attention when
     nobody knows what it did outside). A cancel that was asked for wins. Raises LeaseLost."""
@@ -216,7 +220,7 @@ def _queued() -> dict[str, Any]:
 
 
 def _end_cancelled(job: Job, columns: Mapping[str, Any]) -> Status:
-    if not _held(job).update(**{**columns, **_at_rest(Status.CANCELLED)}):
+    if not _held(job).update(**{**columns, **_cancelled()}):
         raise LeaseLost
     doom_leftovers(job.profile_id, job.pk)
     record(job, Event.CANCELLED)
@@ -274,6 +278,7 @@ def take_back(job: Job, kind: JobKind | None, *, dead_worker: str = "") -> Statu
             columns = {**_queued(), "step": _WAITING}
         else:
             columns = {**_at_rest(status), "error": error.as_json() if error else None, "eta_seconds": None}
+            columns |= _cancelled() if status == Status.CANCELLED else {}
         if not rows.update(crashes=F("crashes") + 1, **columns):
             return None
         if status != Status.QUEUED:
@@ -288,7 +293,7 @@ def end_now(job: Job, event: Event) -> bool:
     """Cancels a job without waiting for its worker, which loses its lease. False when it ended already."""
     rows = _job(job.profile_id, job.pk).filter(status__in=[Status.QUEUED, Status.RUNNING])
     with transaction.atomic():
-        if not rows.update(**_at_rest(Status.CANCELLED), eta_seconds=None):
+        if not rows.update(**_cancelled()):
             return False
         doom_leftovers(job.profile_id, job.pk)
         record(job, event)
@@ -302,7 +307,7 @@ def cancel(job: Job, by: Any = None) -> Status:
     rows = _job(job.profile_id, job.pk)
     with transaction.atomic():
         waiting = rows.filter(status=Status.QUEUED)
-        if waiting.update(**_at_rest(Status.CANCELLED), cancel_requested_at=now, eta_seconds=None):
+        if waiting.update(**_cancelled(), cancel_requested_at=now):
             doom_leftovers(job.profile_id, job.pk)
             record(job, Event.CANCELLED, **who)
         elif rows.filter(status=Status.RUNNING, cancel_requested_at=None).update(cancel_requested_at=now):

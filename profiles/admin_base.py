@@ -69,6 +69,12 @@ class ScopedAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, "delete")
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Asked before the row is looked up, as other pages do: the answer must not tell whether there is one."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
+
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Only what the lists declare: `?user__password__startswith=` is no filter."""
         declared = {entry if isinstance(entry, str) else entry[0] for entry in self.list_filter}  # type: ignore[index]

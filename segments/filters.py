@@ -6,22 +6,13 @@ from uuid import UUID
 import django_filters as filters
 from django.db.models import QuerySet
 
-from profiles.api.filters import MAX_QUERY_LENGTH
+from profiles.api.filters import MAX_QUERY_LENGTH, TrueFalseFilter
 from profiles.tenancy import GuardedQuerySet
 from segments.labels import MAX_LABEL_LENGTH, fold, words
 from segments.models import Segment, SegmentLabel, SourceVideo
 from segments.selectors import STATES, in_state, source_named
 
 _SECONDS = "Seconds."
-_TRUE = {"true", "1"}
-
-
-class TrueFalseFilter(filters.TypedChoiceFilter):
-    """true or false; anything else is refused, not ignored."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        choices = [("true", "Yes"), ("false", "No"), ("1", "Yes"), ("0", "No")]
-        super().__init__(*args, choices=choices, coerce=lambda text: text in _TRUE, **kwargs)
 
 
 class _SearchFilter(filters.CharFilter):

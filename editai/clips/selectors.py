@@ -1,12 +1,16 @@
 """Reads about clips."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
 from editai.clips.models import Clip
 from editai.clips.states import in_state
+from editai.projects.models import Project
+from profiles.api.filters import TrueFalseFilter
+from profiles.errors import NotFound
 from profiles.models import Profile
 from profiles.tenancy import GuardedQuerySet
 
@@ -23,14 +27,19 @@ def clips_alive(profile: Profile) -> GuardedQuerySet:
 class ClipFilter(filters.FilterSet):
     """`state` as it is shown; `selected`, `stale`: true or false."""
 
-    project = filters.UUIDFilter(field_name="project_id")
+    project = filters.UUIDFilter(method="by_project", help_text="The id of a project; another profile's is a 404.")
     state = filters.ChoiceFilter(choices=Clip.ShownState.choices, method="filter_state")
-    selected = filters.BooleanFilter(field_name="is_selected")
-    stale = filters.BooleanFilter(field_name="is_stale")
+    selected = TrueFalseFilter(field_name="is_selected")
+    stale = TrueFalseFilter(field_name="is_stale")
 
     class Meta:
         model = Clip
         fields = ("preset", "quality")
+
+    def by_project(self, queryset: QuerySet[Any], name: str, value: UUID) -> QuerySet[Any]:
+        if not Project.objects.for_profile(self.request.profile).filter(pk=value, trashed_at=None).exists():
+            raise NotFound
+        return queryset.filter(project=value)
 
     def filter_state(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return queryset.filter(in_state(value))

@@ -3,8 +3,11 @@
 from collections.abc import Collection
 from uuid import UUID
 
+from django.db.models import Q
+
 from editai.projects.models import Project, ProjectSegment
 from editai.projects.services import project_changed
+from editai.projects.timeline import measure
 from profiles.models import Profile
 from segments.dependants import Dependant, SegmentUser, register_user_of_segments
 
@@ -25,7 +28,12 @@ def _users(profile: Profile, segment_ids: Collection[UUID]) -> list[Project]:
 
 
 def _changed(profile: Profile, segment_ids: Collection[UUID]) -> None:
-    for project in _users(profile, segment_ids):
+    projects = _users(profile, segment_ids)
+    entries = ProjectSegment.objects.for_profile(profile).filter(segment__in=list(segment_ids))
+    trimmed = list(entries.filter(Q(trim_start__gt=0) | Q(trim_end__gt=0)).select_related("segment"))
+    measure(trimmed)
+    ProjectSegment.objects.bulk_update(trimmed, ["trimmed_seconds"], batch_size=500)
+    for project in projects:
         project_changed(project)
 
 

@@ -65,6 +65,9 @@ class ProjectSegment(ProfileOwned):
     zoom = models.FloatField(default=1.0, validators=[MinValueValidator(1), MaxValueValidator(MAX_ZOOM)])
     trim_start = models.FloatField(default=0.0, validators=[MinValueValidator(0), MaxValueValidator(86_400)])
     trim_end = models.FloatField(default=0.0, validators=[MinValueValidator(0), MaxValueValidator(86_400)])
+    trimmed_seconds = models.FloatField(
+        null=True, editable=False, help_text="What trimming leaves, on the source's frames; null: nothing is trimmed."
+    )
     volume = models.FloatField(default=1.0, validators=[MinValueValidator(0), MaxValueValidator(MAX_VOLUME)])
     is_muted = models.BooleanField(default=False)
     fade_in = models.FloatField(default=0.0, validators=[MinValueValidator(0), MaxValueValidator(60)])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from editai.projects.models import Project, ProjectSegment
@@ -21,9 +21,10 @@ def register_limits(limits: Callable[[float], list[dict[str, Any]]]) -> None:
 
 
 def projects_alive(profile: Profile) -> GuardedQuerySet:
-    """Projects outside the trash, each with `segment_count` and `planned_seconds` (before snapping to frames)."""
+    """Projects outside the trash, each with `segment_count` and `planned_seconds` (as in the lineup)."""
     entries = ProjectSegment.objects.filter(project=OuterRef("pk")).order_by().values("project")
-    seconds = Sum(F("segment__duration") - F("trim_start") - F("trim_end"))
+    is_there = Q(segment__trashed_at=None, segment__source__trashed_at=None)
+    seconds = Sum(Coalesce(F("trimmed_seconds"), F("segment__duration")), filter=is_there)
     rows: GuardedQuerySet = Project.objects.for_profile(profile).filter(trashed_at=None)
     return rows.annotate(
         segment_count=Coalesce(Subquery(entries.annotate(n=Count("pk")).values("n")), 0),

@@ -6,14 +6,15 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from editai.projects.models import MAX_ENTRIES, SETTINGS, Project, ProjectSegment
+from editai.projects.timeline import whole_microseconds
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer
 
 
 class ProjectSerializer(StrictModelSerializer):
-    """`total_duration`: seconds of all segments after trimming."""
+    """`total_duration`: seconds of all segments after trimming, on the sources' frames: the same as in the lineup."""
 
     segment_count = serializers.IntegerField(read_only=True)
-    total_duration = serializers.FloatField(source="planned_seconds", read_only=True)
+    total_duration = serializers.SerializerMethodField()
 
     class Meta:
         model = Project
@@ -29,6 +30,9 @@ class ProjectSerializer(StrictModelSerializer):
             "updated_at",
         )
         read_only_fields = ("id", "created_at", "updated_at")
+
+    def get_total_duration(self, project: Any) -> float:
+        return whole_microseconds(project.planned_seconds)
 
 
 class DuplicateSerializer(StrictSerializer):

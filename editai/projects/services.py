@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from editai.projects.models import MAX_ENTRIES, SETTINGS, Project, ProjectSegment
+from editai.projects.timeline import is_trimmed, measure
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Invalid, NotFound
 from profiles.models import Profile, User
@@ -117,8 +118,10 @@ def _replace(profile: Profile, project: Project, wanted: Sequence[tuple[UUID, di
         for position, (segment_id, settings) in enumerate(wanted):
             old = before[segment_id].popleft() if before[segment_id] else None
             rows.append(_entry(locked, segments[segment_id], position, old, settings))
+        measure(rows)
+        for row, (_, settings) in zip(rows, wanted, strict=True):
             if settings is not None:
-                _check_trim(rows[-1], f"entries[{position}].")
+                _check_trim(row, f"entries[{row.position}].")
         # removed and written again under their old ids: a unique place per row allows no swapping in between
         mine.delete()
         ProjectSegment.objects.bulk_create(rows)
@@ -140,8 +143,9 @@ def _entry(
 
 
 def _check_trim(entry: ProjectSegment, path: str = "") -> None:
-    if (entry.trim_start or entry.trim_end) and entry.trim_start + entry.trim_end >= entry.segment.duration:
-        hint = f"Trimming leaves nothing of the segment's {entry.segment.duration:.3f} s."
+    """Judges a measured entry."""
+    if is_trimmed(entry) and entry.trimmed_seconds == 0:
+        hint = f"Trimming leaves no frame of the segment's {entry.segment.duration:.3f} s."
         at_fault = "trim_end" if entry.trim_end else "trim_start"
         raise Invalid(CHECK_FIELDS, code="trimmed_away", fields={f"{path}{at_fault}": [hint]})
 
@@ -157,8 +161,9 @@ def entry_update(*, profile: Profile, project: Project, entry_id: UUID, **change
         for name, value in changes.items():
             setattr(entry, name, value)
         if {"trim_start", "trim_end"} & set(changes):
+            measure([entry])
             _check_trim(entry)
-        entry.save(update_fields=list(changes))
+        entry.save(update_fields=[*changes, "trimmed_seconds"])
         locked.save(update_fields=["updated_at"])
         project_changed(locked)
     return entry

@@ -65,7 +65,7 @@ def entries_of(projects: Iterable[Project]) -> list[ProjectSegment]:
 
 def place(entries: Sequence[ProjectSegment]) -> list[Placed]:
     """Trims and snaps entries whose segments and sources are loaded; one query, and only when something is trimmed."""
-    trimmed = {entry.segment.source_id for entry in entries if entry.trim_start or entry.trim_end}
+    trimmed = {entry.segment.source_id for entry in entries if is_trimmed(entry)}
     frames = frame_indexes(trimmed)
     return [_placed(entry, frames.get(entry.segment.source_id)) for entry in entries]
 
@@ -84,22 +84,52 @@ def _placed(entry: ProjectSegment, frames: FrameIndex | None) -> Placed:
     borders = (segment.start_pts, segment.end_pts, segment.start_time, segment.end_time)
     if segment.trashed_at is not None or segment.source.trashed_at is not None:
         return Placed(entry, SEGMENT_MISSING, *borders)
-    if segment.source.state != SourceVideo.State.READY:
-        return Placed(entry, SOURCE_NOT_READY, *borders)
-    if not (entry.trim_start or entry.trim_end) or frames is None:
-        return Placed(entry, "", *borders)
+    problem = "" if segment.source.state == SourceVideo.State.READY else SOURCE_NOT_READY
+    if not is_trimmed(entry) or frames is None:
+        return Placed(entry, problem, *borders)
+    left = _frames_left(entry, frames)
+    if left is None:
+        return Placed(entry, TRIMMED_AWAY, *borders)
+    first, last = left
+    return Placed(entry, problem, frames.tick(first), frames.tick(last), frames.time(first), frames.time(last))
+
+
+def is_trimmed(entry: ProjectSegment) -> bool:
+    return bool(entry.trim_start or entry.trim_end)
+
+
+def _frames_left(entry: ProjectSegment, frames: FrameIndex) -> tuple[int, int] | None:
+    """The frames `[first, end)` of the source that trimming leaves; None when it leaves none."""
+    segment: Segment = entry.segment
     start, end = segment.start_time + entry.trim_start, segment.end_time - entry.trim_end
     if start >= end:
-        return Placed(entry, TRIMMED_AWAY, *borders)
+        return None
     first, last = frames.span(start, end)
     # snapping goes to the nearest border, which may lie outside the segment's own by rounding of floats
     first = max(first, segment.first_frame)
     last = min(max(last, first + 1), segment.end_frame)
-    if first >= last:
-        return Placed(entry, TRIMMED_AWAY, *borders)
-    return Placed(entry, "", frames.tick(first), frames.tick(last), frames.time(first), frames.time(last))
+    return (first, last) if first < last else None
+
+
+def measure(entries: Sequence[ProjectSegment]) -> None:
+    """Sets `trimmed_seconds` of entries whose segments are loaded (0: nothing is left), for the caller to save; one
+    query, and only when something is trimmed."""
+    frames = frame_indexes({entry.segment.source_id for entry in entries if is_trimmed(entry)})
+    for entry in entries:
+        known = frames.get(entry.segment.source_id)
+        entry.trimmed_seconds = _seconds_left(entry, known) if is_trimmed(entry) and known is not None else None
+
+
+def _seconds_left(entry: ProjectSegment, frames: FrameIndex) -> float:
+    left = _frames_left(entry, frames)
+    return frames.time(left[1]) - frames.time(left[0]) if left is not None else 0.0
 
 
 def total_seconds(placed: Iterable[Placed]) -> float:
     """How long the clip will be."""
-    return sum(item.duration for item in placed)
+    return whole_microseconds(sum(item.duration for item in placed))
+
+
+def whole_microseconds(seconds: float) -> float:
+    """`seconds` without what adding up in another order changes."""
+    return round(float(seconds), 6)

@@ -1,10 +1,12 @@
 """Start, login, logout, invitation, docs: behaviour, sessions, and the policy for scripts. Attacks C6, C10, C11."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.contrib.staticfiles import finders
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -211,3 +213,12 @@ def test_an_invitation_is_taken_up(owner: Person, browser: Client) -> None:
         format="json",
     )
     assert joined.status_code == 201, joined.content
+
+
+def test_without_its_secret_an_invitation_has_no_active_button(browser: Client) -> None:
+    for page in (Client().get("/invitation/"), browser.get("/invitation/")):
+        buttons = re.findall(r"<button[^>]*>\s*Join", page.content.decode())
+        assert len(buttons) == 1
+        assert all(" disabled" in button for button in buttons)
+    script = Path(str(finders.find("editai/invitation.js"))).read_text()  # which alone sees what stands behind the #
+    assert "disabled = !isComplete" in script

@@ -72,6 +72,8 @@ def test_filters(enqueue: Enqueue, owner: Person) -> None:
         "kind=test_urgent": [urgent],
         "active=true": [urgent],
         "active=false": [done],
+        "active=1": [urgent],
+        "active=0": [done],
         f"subject={subject}": [urgent],
         f"created_after={urgent.created_at.isoformat().replace('+00:00', 'Z')}": [urgent],
         f"created_before={urgent.created_at.isoformat().replace('+00:00', 'Z')}": [done],
@@ -79,7 +81,7 @@ def test_filters(enqueue: Enqueue, owner: Person) -> None:
     for query, expected in found.items():
         rows = owner.client.get(f"{URL}?{query}").json()["results"]
         assert [row["id"] for row in rows] == [str(job.pk) for job in expected], query
-    for query in ("status=odd", "profile=x", "traceback=x", "ordering=profile", "subject=x"):
+    for query in ("status=odd", "profile=x", "traceback=x", "ordering=profile", "subject=x", "active=maybe"):
         assert owner.client.get(f"{URL}?{query}").status_code == 400, query
 
 

@@ -424,3 +424,12 @@ def test_deleting_a_job_takes_its_file_unless_another_row_uses_it(enqueue: Enque
             services.job_delete(profile=owner.profile, job=user)
     assert stored(own) == []
     assert [file.pk for file in stored(shared)] == [fresh(user).output_id]
+
+
+def test_a_running_job_never_has_nothing_left_to_do(enqueue: Enqueue, tmp_path: Path) -> None:
+    attempt = Attempt(enqueue(), tmp_path)
+    attempt._started -= 10
+    attempt.report(fraction=0.5)
+    assert attempt.state().eta_seconds == 10
+    attempt.report(fraction=1.0)
+    assert attempt.state().eta_seconds is None

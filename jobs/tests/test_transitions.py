@@ -258,3 +258,24 @@ def test_the_database_refuses_what_can_never_be(enqueue: Enqueue, values: dict[s
     job = enqueue()
     with scope.activate(job.profile_id), pytest.raises(IntegrityError), transaction.atomic():
         Job.objects.filter(pk=job.pk).update(**values)
+
+
+@pytest.mark.parametrize("how", ["waiting", "running", "dead", "at once"])
+def test_a_cancelled_job_says_so(enqueue: Enqueue, owner: Person, how: str) -> None:
+    job = enqueue()
+    held = claim(job) if how != "waiting" else None
+    with scope.activate(owner.profile.pk):
+        if held is not None:
+            transitions.heartbeat(held, BEAT)
+        if how == "at once":
+            services.stop_all(profile=owner.profile)
+        else:
+            services.job_cancel(profile=owner.profile, job=job)
+        if how == "running":
+            assert held is not None
+            transitions.cancelled(held, BEAT)
+    if how == "dead":
+        expire(job)
+        assert reaper.reap() == 1
+    row = fresh(job)
+    assert (row.status, row.step, row.eta_seconds) == (Status.CANCELLED, "Cancelled", None)

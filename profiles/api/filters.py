@@ -12,10 +12,12 @@ from operator import or_
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.forms import Select
+from django.forms import Select, TypedChoiceField
 from django.template import loader
-from django_filters import FilterSet
+from django_filters import Filter, FilterSet
 from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.request import Request
 
 from profiles.api.errors import CHECK_FIELDS
@@ -31,6 +33,23 @@ def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "Unknown") ->
     """A sentence that refuses `name` and names the nearest known one."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"{prefix}. Did you mean {near[0]}?" if near else f"{prefix}."
+
+
+class _YesNo(Select):
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        value = super().value_from_datadict(data, files, name)
+        return {"1": "true", "0": "false"}.get(value, value)
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class TrueFalseFilter(Filter):
+    """true or false, 1 or 0; anything else is refused, not ignored."""
+
+    field_class = TypedChoiceField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        choices = [("true", "Yes"), ("false", "No")]
+        super().__init__(*args, choices=choices, coerce=lambda text: text == "true", widget=_YesNo, **kwargs)
 
 
 class StrictFilterBackend(DjangoFilterBackend):

@@ -24,7 +24,7 @@ MAX_TEXT = 10_000
 MAX_INTEGER = 2**31 - 1
 MAX_FLOAT = 1e12
 _IGNORED = {"csrfmiddlewaretoken"}  # the browsable API's forms carry it
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _LINE_BREAK = re.compile(r"[\t\n\r]")
 _LISTS = (
     serializers.ListField,
@@ -35,7 +35,8 @@ _LISTS = (
 
 
 class _PlainText:
-    """Refuses control characters; line breaks and tabs are allowed in texts of several lines only."""
+    """Refuses control characters, and those that turn the writing round: a name could pose as another. Line breaks and
+    tabs are allowed in texts of several lines only."""
 
     requires_context = True
 
@@ -70,6 +71,7 @@ def _tighten(field: Any) -> None:
             field.validators.append(_max_length(MAX_TEXT))
         field.validators.append(_plain_text)
     elif isinstance(field, serializers.IntegerField | serializers.FloatField):
+        vars(field)["to_internal_value"] = _no_boolean(field)  # of this one field, whatever its class
         bound: Any = MAX_INTEGER if isinstance(field, serializers.IntegerField) else MAX_FLOAT
         field.validators.insert(0, _finite)
         if not any(isinstance(known, MaxValueValidator) for known in field.validators):
@@ -80,6 +82,18 @@ def _tighten(field: Any) -> None:
         field.validators.append(_storable)
     elif isinstance(field, serializers.ListField | serializers.DictField):
         _tighten(field.child)
+
+
+def _no_boolean(field: Any) -> Any:
+    """The field's reading of numbers, without Python's `float(True)`."""
+    read = field.to_internal_value
+
+    def to_internal_value(data: Any) -> Any:
+        if isinstance(data, bool):
+            field.fail("invalid")
+        return read(data)
+
+    return to_internal_value
 
 
 def _max_length(limit: int) -> Any:

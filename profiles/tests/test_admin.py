@@ -152,3 +152,15 @@ def test_every_admin_page_opens(root: Client, owner: Person, deed: str) -> None:
         assert root.get(url).status_code in ({200} if deed == "changelist" else {200, 403}), url
         if deed == "changelist":
             assert root.get(f"{url}?q=x").status_code == 200, url
+
+
+@pytest.mark.parametrize("page", ["history", "change", "delete"])
+def test_who_may_not_look_learns_nothing_about_ids(viewer: Person, owner: Person, page: str) -> None:
+    client = Client()
+    client.force_login(viewer.user)
+    rows = {"user": viewer.user.pk, "credential": make_credential(owner, "mine").pk}
+    rows["membership"] = Membership.objects.get(user=viewer.user, profile=owner.profile).pk
+    for model, pk in rows.items():
+        answers = [client.get(reverse(f"admin:profiles_{model}_{page}", args=[key])) for key in (pk, uuid4())]
+        assert [answer.status_code for answer in answers] == [403, 403], model
+        assert answers[0].content == answers[1].content

@@ -8,9 +8,11 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from rest_framework import serializers
 
 from conftest import Person
 from profiles import scope
+from profiles.api.serializers import StrictSerializer
 from profiles.models import StoredFile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("profiles.tests.toys")]
@@ -111,7 +113,9 @@ def test_a_profile_in_the_body_is_refused(owner: Person, stranger: Person) -> No
         assert not StoredFile.objects.exists()
 
 
-@pytest.mark.parametrize("text", ["a\x01b", "a\nb", "a\tb", "\x7f", "a\u2028b", "a\x85b"])
+@pytest.mark.parametrize(
+    "text", ["a\x01b", "a\nb", "a\tb", "\x7f", "a\u2028b", "a\x85b", "a\u202eb", "a\u202ab", "a\u2066b", "a\u2069b"]
+)
 def test_control_characters_are_refused_in_one_line_texts(owner: Person, text: str) -> None:
     fields = assert_refused(owner.client.post(TOYS, {"key": text}, format="json"))["fields"]
     assert set(fields) == {"key"}
@@ -177,3 +181,19 @@ def test_the_idempotency_key_and_the_fingerprint(owner: Person) -> None:
     assert other["key"] is None
     assert other["print"] != first["print"]
     assert_refused(owner.client.post(url, headers={"Idempotency-Key": "k" * 201}))
+
+
+@pytest.mark.parametrize("field", ["ratio", "count", "size"])
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_is_no_number(owner: Person, field: str, value: bool) -> None:
+    error = assert_refused(send(owner, json.dumps({"key": "a", field: value})))
+    assert list(error["fields"]) == [field]
+    assert send(owner, json.dumps({"key": "b", field: "1"})).status_code == 201
+
+
+def test_a_boolean_is_no_number_in_a_list() -> None:
+    class Numbers(StrictSerializer):
+        numbers = serializers.ListField(child=serializers.FloatField())
+
+    assert Numbers(data={"numbers": [1, "2.5"]}).is_valid()
+    assert not Numbers(data={"numbers": [1, True]}).is_valid()

@@ -18,6 +18,7 @@ from jobs.models import Job, Status
 from profiles import files
 from profiles.errors import Conflict
 from profiles.models import Profile
+from profiles.scope import activate
 from profiles.trash import restore
 
 URL = "/api/v1/clips/"
@@ -167,8 +168,16 @@ def test_list_filters(owner: Person, project: Project, generate: Callable[..., J
     assert names("?state=rendering") == []
     assert names("?q=later&ordering=name") == ["Later · 2", "Later · 3"]
     assert names(f"?project={project.pk}&quality=draft&preset=tiktok") == names("")
-    assert names(f"?project={uuid4()}") == []
-    for bad in ("?state=done", "?ordering=profile", "?project=abc", "?sate=ready", "?preset=vine"):
+    assert names("?stale=0&selected=1") == ["Later · 2"]
+    for bad in (
+        "?state=done",
+        "?ordering=profile",
+        "?project=abc",
+        "?sate=ready",
+        "?preset=vine",
+        "?stale=maybe",
+        "?selected=2",
+    ):
         assert owner.client.get(URL + bad).status_code == 400, bad
 
 
@@ -314,3 +323,19 @@ def test_pages_for_people(owner: Person, ready: Clip) -> None:
         for url in urls:
             answer = browser.get(url, headers={"Accept": "text/html"})
             assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8"), url
+
+
+def test_the_project_of_a_filter_must_be_there(owner: Person, stranger: Person) -> None:
+    with activate(stranger.profile.pk):
+        foreign = Project.objects.create(profile=stranger.profile, name="Theirs")
+    answers = [owner.client.get(f"/api/v1/clips/?project={pk}") for pk in (foreign.pk, uuid4())]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].content == answers[1].content
+
+
+@pytest.mark.parametrize(("rows", "name"), [("clips", "selected"), ("segments", "is_favorite"), ("jobs", "active")])
+def test_the_browsable_form_offers_yes_and_no_once(owner: Person, rows: str, name: str) -> None:
+    page = owner.client.get(f"/api/v1/{rows}/?{name}=1", headers={"accept": "text/html"}).content.decode()
+    field = page.split(f'name="{name}"')[1].split("</select>")[0]
+    assert (field.count(">Yes<"), field.count(">No<"), field.count("<option")) == (1, 1, 3)
+    assert '<option value="true" selected>' in field

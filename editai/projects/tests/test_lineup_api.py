@@ -179,3 +179,67 @@ def test_queries_stay_constant(owner: Person, in_scope: Any, project: Project) -
 def test_two_hundred_entries(owner: Person, project: Project, segments: list[Segment]) -> None:
     assert put(owner, project, [segments[n % 3] for n in range(200)]).status_code == 200
     assert len(order(owner, project)) == 200
+
+
+def total(person: Person, project: Project) -> float:
+    """Of the project itself; the list and the lineup must say the same."""
+    found: float = person.client.get(f"/api/v1/projects/{project.pk}/").json()["total_duration"]
+    listed = person.client.get("/api/v1/projects/").json()["results"][0]["total_duration"]
+    assert found == listed == person.client.get(url(project)).json()["total_duration"]
+    return found
+
+
+def test_the_total_of_a_project_is_that_of_its_lineup(owner: Person, project: Project, segments: list[Segment]) -> None:
+    a, b, _ = segments
+    entries = [
+        {"segment_id": str(a.pk), "trim_start": 0.4901, "trim_end": 0.49},
+        {"segment_id": str(b.pk)},
+        {"segment_id": str(b.pk), "trim_end": 0.018},
+    ]
+    assert owner.client.put(url(project), {"entries": entries}, format="json").status_code == 200
+    snapped = total(owner, project)
+    assert snapped == pytest.approx(round(snapped * 30) / 30, abs=1e-6)
+
+    entry = owner.client.get(url(project)).json()["results"][1]["id"]
+    assert owner.client.patch(url(project, f"{entry}/"), {"trim_start": 0.51}, format="json").status_code == 200
+    assert total(owner, project) < snapped
+    put(owner, project, [b, a, b, a])  # entries keep their trim
+    total(owner, project)
+    owner.client.post(f"/api/v1/projects/{project.pk}/duplicate/", {}, format="json")
+    assert len({row["total_duration"] for row in owner.client.get("/api/v1/projects/").json()["results"]}) == 1
+
+
+def test_the_total_follows_moved_borders_and_the_trash(
+    owner: Person, project: Project, segments: list[Segment]
+) -> None:
+    a, b, _ = segments
+    entries = [{"segment_id": str(a.pk), "trim_start": 0.51}, {"segment_id": str(b.pk), "trim_end": 0.3}]
+    owner.client.put(url(project), {"entries": entries}, format="json")
+    before = total(owner, project)
+    moved = owner.client.patch(f"/api/v1/segments/{a.pk}/", {"end_time": 1.31}, format="json")
+    assert moved.status_code == 200, moved.content
+    after = total(owner, project)
+    assert after < before
+    assert owner.client.delete(f"/api/v1/segments/{a.pk}/").status_code == 204
+    assert total(owner, project) < after
+    SourceVideo.objects.update(state=SourceVideo.State.PROCESSING)
+    total(owner, project)
+
+
+@pytest.mark.parametrize("trim", [{"trim_start": 1}, {"trim_start": 0.99}, {"trim_start": 0.5, "trim_end": 0.5}])
+def test_trimming_must_leave_a_frame(owner: Person, project: Project, source: SourceVideo, trim: Any) -> None:
+    segment = make_segment(source, 2, 3)
+    put(owner, project, [segment])
+    entry = owner.client.get(url(project)).json()["results"][0]["id"]
+    answers = [
+        owner.client.patch(url(project, f"{entry}/"), trim, format="json"),
+        owner.client.put(url(project), {"entries": [{"segment_id": str(segment.pk), **trim}]}, format="json"),
+    ]
+    for answer in answers:
+        assert answer.status_code == 400, answer.content
+        assert answer.json()["error"]["code"] == "trimmed_away"
+    row = owner.client.get(url(project)).json()["results"][0]
+    assert (row["trim_start"], row["trim_end"], row["problem"]) == (0, 0, "")
+    fits = owner.client.patch(url(project, f"{entry}/"), {"trim_start": 0.96}, format="json")
+    assert fits.status_code == 200
+    assert fits.json()["duration"] == pytest.approx(1 / 30)

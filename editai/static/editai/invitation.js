@@ -29,4 +29,13 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-if (!location.hash) tell("This link is not complete: open it exactly as you got it.");
+// without a secret there is nothing to join; the button comes disabled, so that it is so without this script as well
+const look = () => {
+  const isComplete = location.hash.length > 1;
+  form.querySelector("button").disabled = !isComplete;
+  said.hidden = isComplete;
+  if (!isComplete) tell("This link is not complete: open it exactly as you got it.");
+};
+
+window.addEventListener("hashchange", look);
+look();
