@@ -32,7 +32,7 @@ def free_port() -> int:
         return port
 
 
-@dataclass
+@dataclass(eq=False)
 class Api:
     """The HTTP API with one person's token, in one profile."""
 
