@@ -15,7 +15,7 @@ from profiles.tenancy import ProfileOwned, tenant_links
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = [
     path
-    for folder in ("profiles", "jobs", "segments", "editai")
+    for folder in ("profiles", "jobs", "segments", "publishing", "editai")
     for path in (ROOT / folder).rglob("*.py")
     if "tests" not in path.parts and "migrations" not in path.parts
 ]

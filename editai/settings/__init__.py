@@ -67,9 +67,11 @@ INSTALLED_APPS = [
     "editai",
     "profiles",
     "jobs",
+    "editai.notify",
     "segments",
     "editai.projects",
     "editai.clips",
+    "publishing",
 ]
 MIDDLEWARE = [
     "profiles.middleware.RequestContextMiddleware",
