@@ -13,12 +13,14 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from profiles import scope
 from profiles.errors import Conflict, Invalid, NotFound
 from profiles.models import Credential, Profile
 from profiles.private_files import write_private
+from profiles.tenancy import ProfileOwned
 
 Check = Callable[[str, Mapping[str, Any]], bool]
 
@@ -34,6 +36,7 @@ class CredentialKind:
 
 
 _kinds: dict[str, CredentialKind] = {}
+_encrypted: list[tuple[type[ProfileOwned], str]] = [(Credential, "ciphertext")]
 
 
 def register_kind(kind: CredentialKind) -> None:
@@ -44,6 +47,12 @@ def kind_named(name: str) -> CredentialKind:
     if name not in _kinds:
         raise NotFound
     return _kinds[name]
+
+
+def register_encrypted(model: type[ProfileOwned], column: str) -> None:
+    """Another column that holds what `encrypt` gave (or null): it takes part in the rotation of the keys."""
+    if (model, column) not in _encrypted:
+        _encrypted.append((model, column))
 
 
 def encryption_keys() -> list[str]:
@@ -60,7 +69,7 @@ def ensure_encryption_key() -> None:
     if encryption_keys():
         return
     with scope.all_profiles("rotate encryption keys"):
-        if Credential.objects.exists():
+        if any(_encrypted_rows(model, column).exists() for model, column in _encrypted):
             raise ImproperlyConfigured(
                 f"The database holds encrypted keys, but {settings.ENCRYPTION_KEYS_FILE.name} and "
                 "EDITAI_ENCRYPTION_KEYS are missing. Bring the key back from your backup; no new one was made."
@@ -73,6 +82,19 @@ def _fernet() -> MultiFernet:
     if not keys:
         raise ImproperlyConfigured("No encryption key: set EDITAI_ENCRYPTION_KEYS or start with ./run once.")
     return MultiFernet([Fernet(key) for key in keys])
+
+
+def encrypt(secret: str) -> bytes:
+    """`secret` as it may lie in the database; see `register_encrypted`."""
+    return _fernet().encrypt(secret.encode())
+
+
+def decrypt(ciphertext: bytes | memoryview) -> str | None:
+    """What `encrypt` was given; None when no key opens it any more."""
+    try:
+        return _fernet().decrypt(bytes(ciphertext)).decode()
+    except InvalidToken:
+        return None
 
 
 def credential_set(
@@ -89,7 +111,7 @@ def credential_set(
             profile=profile,
             kind=kind.name,
             defaults={
-                "ciphertext": _fernet().encrypt(secret.encode()),
+                "ciphertext": encrypt(secret),
                 "last4": secret[-4:] if len(secret) >= 12 else "",
                 "settings": {name: (values or {}).get(name) for name in kind.settings_fields},
                 **checked,
@@ -122,22 +144,31 @@ def is_readable(credential: Credential) -> bool:
 
 
 def _decrypt(credential: Credential) -> str | None:
-    try:
-        return _fernet().decrypt(bytes(credential.ciphertext)).decode()
-    except InvalidToken:
-        return None
+    return decrypt(credential.ciphertext)
+
+
+def _encrypted_rows(model: type[ProfileOwned], column: str) -> "QuerySet[Any]":
+    return model.objects.filter(**{f"{column}__isnull": False}).order_by("id")
 
 
 def rotate_encryption() -> tuple[int, int]:
     """Encrypts every key anew under the newest encryption key. Returns how many were, and how many are lost."""
-    fernet, done, lost = _fernet(), 0, 0
+    done, lost = 0, 0
     with scope.all_profiles("rotate encryption keys"):
-        for credential in Credential.objects.order_by("id").iterator(chunk_size=200):
-            try:
-                rotated = fernet.rotate(bytes(credential.ciphertext))
-            except InvalidToken:
-                lost += 1
-                continue
-            unchanged = Credential.objects.filter(pk=credential.pk, ciphertext=credential.ciphertext)
-            done += unchanged.update(ciphertext=rotated)  # one that was entered meanwhile is newer than ours
+        for model, column in _encrypted:
+            changed, unreadable = _rotate(model, column)
+            done, lost = done + changed, lost + unreadable
+    return done, lost
+
+
+def _rotate(model: type[ProfileOwned], column: str) -> tuple[int, int]:
+    fernet, done, lost = _fernet(), 0, 0
+    for pk, before in _encrypted_rows(model, column).values_list("pk", column).iterator(chunk_size=200):
+        try:
+            rotated = fernet.rotate(bytes(before))
+        except InvalidToken:
+            lost += 1
+            continue
+        unchanged = model.objects.filter(pk=pk, **{column: before})
+        done += unchanged.update(**{column: rotated})  # one that was entered meanwhile is newer than ours
     return done, lost
