@@ -22,7 +22,8 @@ PRODUCT = [
 
 # Read before any scope exists, or of no brand at all; everything else is a tenant row.
 UNGUARDED = {User, Profile, Membership, Invitation, ApiToken} | {
-    apps.get_model(label) for label in ("jobs.QueueState", "jobs.Worker", "clips.ExportPreset")
+    apps.get_model(label)
+    for label in ("jobs.QueueState", "jobs.Worker", "clips.ExportPreset", "publishing.NetworkRule")
 }
 
 # Who may see all brands, and for what.
@@ -43,6 +44,7 @@ RAW_SQL = {
     "editai/management/commands/prepare.py",  # the table of migrations, a lock
     "editai/health.py",  # SELECT 1
     "segments/search_index.py",  # an extension and its index
+    "publishing/state_guard.py",  # its triggers
 }
 
 
