@@ -1,12 +1,18 @@
-"""Domain errors: what services raise and the API turns into `{"error": {code, message, fields?}}`."""
+"""Domain errors: what services raise and the API turns into `{"error": {code, message, fields?, details?}}`."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 FieldErrors = Mapping[str, Sequence[str]]
+Details = Sequence[Mapping[str, Any]]  # what JSON can hold, UUIDs and times
 
 
 class DomainError(Exception):
-    """An error that a person can act on. `status` is the HTTP status it becomes."""
+    """An error that a person can act on. `status` is the HTTP status it becomes.
+
+    `fields`: what is wrong, by the name of the input field. `details`: the rows that it is about, when there are
+    several to name (posts to come, say); what an entry holds depends on the code.
+    """
 
     status = 400
     code = "invalid"
@@ -17,6 +23,7 @@ class DomainError(Exception):
         *,
         code: str | None = None,
         fields: FieldErrors | None = None,
+        details: Details | None = None,
         status: int | None = None,
         retry_after: int | None = None,
     ) -> None:
@@ -25,6 +32,7 @@ class DomainError(Exception):
         self.code = code or type(self).code
         self.status = status or type(self).status
         self.fields = dict(fields) if fields else None
+        self.details = [dict(entry) for entry in details] if details else None
         self.retry_after = retry_after  # seconds
 
 

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from profiles import trash
 from profiles.admin_base import HistoryAdmin, ProfileAdmin
-from profiles.errors import Invalid, NotFound
+from profiles.errors import Conflict, Invalid, NotFound
 from profiles.models import Role
 from segments import selectors, services, sources
 from segments.links import media_link
@@ -48,6 +48,8 @@ class _TrashAdmin(ProfileAdmin):
                 moved += 1
             except NotFound:
                 continue  # somebody was faster
+            except Conflict as error:
+                self.message_user(request, f"{row}: {error.message}", messages.ERROR)
         self.message_user(request, f"{moved} moved to the trash.", messages.SUCCESS)
 
 

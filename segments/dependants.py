@@ -26,17 +26,19 @@ def _nothing(profile: Profile, segment_ids: Collection[UUID]) -> None:
 
 @dataclass(frozen=True)
 class SegmentUser:
-    """What an upper floor does with segments. All three run inside the profile's scope, the last two inside the
+    """What an upper floor does with segments. All run inside the profile's scope, all but the first inside the
     transaction that changes the segments, and all may be called with many ids.
 
     `find(profile, segment_ids, limit)`: what depends on any of them, at most `limit` entries. `changed`: their
-    borders moved, or they went to or came from the trash: what was made from them is stale. `purged`: they are about
-    to be deleted for good: delete the rows that point to them (or raise Conflict to keep them).
+    borders moved, or they went to the trash: what was made from them is stale; it may raise Conflict, which undoes
+    the change. `restored`: they came back from the trash, which nobody may refuse. `purged`: they are about to be
+    deleted for good: delete the rows that point to them (or raise Conflict to keep them).
     """
 
     name: str
     find: Callable[[Profile, Collection[UUID], int], Sequence[Dependant]]
     changed: Callable[[Profile, Collection[UUID]], None] = _nothing
+    restored: Callable[[Profile, Collection[UUID]], None] = _nothing
     purged: Callable[[Profile, Collection[UUID]], None] = _nothing
 
 
@@ -59,6 +61,12 @@ def tell_changed(profile: Profile, segment_ids: Collection[UUID]) -> None:
     if segment_ids:
         for user in _users.values():
             user.changed(profile, segment_ids)
+
+
+def tell_restored(profile: Profile, segment_ids: Collection[UUID]) -> None:
+    if segment_ids:
+        for user in _users.values():
+            user.restored(profile, segment_ids)
 
 
 def tell_purged(profile: Profile, segment_ids: Collection[UUID]) -> None:

@@ -11,7 +11,7 @@ from profiles.files import doom
 from profiles.models import Profile, StoredFile
 from profiles.tenancy import GuardedQuerySet
 from profiles.trash import TrashKind, register_trash
-from segments.dependants import tell_changed, tell_purged
+from segments.dependants import tell_changed, tell_purged, tell_restored
 from segments.models import Segment, SegmentLabel, SourceVideo
 from segments.selectors import segment_ids_of
 from segments.sources import ingest_again
@@ -60,7 +60,7 @@ def _source_went(source: SourceVideo) -> None:
 
 def _source_came_back(source: SourceVideo) -> None:
     ingest_again(source)
-    tell_changed(source.profile, segment_ids_of(source))
+    tell_restored(source.profile, segment_ids_of(source))
 
 
 def _segment_went(segment: Segment) -> None:
@@ -72,7 +72,7 @@ def _segment_came_back(segment: Segment) -> None:
     alive = SourceVideo.objects.filter(profile_id=segment.profile_id, pk=segment.source_id, trashed_at=None)
     if not alive.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True).first():
         raise Conflict("Its footage is in the trash: restore that first.", code="source_in_trash")
-    tell_changed(segment.profile, [segment.pk])
+    tell_restored(segment.profile, [segment.pk])
 
 
 def _purge_source(source: SourceVideo) -> None:

@@ -22,6 +22,7 @@ from editai.clips.recipes import Plan, build
 from editai.clips.render.poster import poster as write_poster
 from editai.clips.render.render import render
 from editai.clips.staleness import refresh
+from editai.clips.users import Why, ask_before_change
 from editai.projects.models import Project
 from editai.projects.timeline import frame_indexes
 from jobs.execution import Attempt, JobError
@@ -175,6 +176,9 @@ def _put_in_place(digest: str, made: _Made, clip: Clip | None) -> None:
     if clip is None or clip.recipe_hash != digest:  # deleted, or wanted otherwise: this one is nobody's
         doom([made.file, made.poster])
         return
+    if clip.file_id is not None:
+        # queued when nobody used the file; since then the edit may have been undone and a post of the file planned
+        ask_before_change(clip.profile, [clip.pk], Why.RENDER)
     old = [clip.file, clip.poster]
     clip.file, clip.poster = made.file, made.poster
     clip.state, clip.error, clip.rendered_hash = Clip.State.READY, None, digest
@@ -183,7 +187,7 @@ def _put_in_place(digest: str, made: _Made, clip: Clip | None) -> None:
     clip.rendered_at = timezone.now()
     clip.save()
     doom(old)
-    refresh(clip.project)
+    refresh(clip.project, may_refuse=False)  # the other clips of the project are not what this render is about
 
 
 def mark_failed(attempt: Attempt, item: Mapping[str, str], error: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from editai.clips.models import Clip, ExportPreset
 from editai.clips.recipes import MAX_VARIANTS, Plan, digest_of, plan_of
 from editai.clips.render.spec import SpecError
 from editai.clips.staleness import refresh
+from editai.clips.users import Why, ask_before_change
 from editai.projects.models import MAX_SECONDS, Project
 from editai.projects.services import lock_project
 from editai.projects.timeline import (
@@ -133,8 +134,10 @@ def _new_clip(
 
 
 def _start(profile: Profile, project: Project, clips: Sequence[Clip], by: User | None) -> Job:
-    """The job that sees to these clips: the one that is at all of them already, else a new one."""
+    """The job that sees to these clips: the one that is at all of them already, else a new one. Whoever uses a file
+    that will be replaced is asked."""
     todo = [clip for clip in clips if not _is_rendered(clip)]
+    ask_before_change(profile, [clip.pk for clip in todo if clip.file_id is not None], Why.RENDER)
     # a job that has given up on a clip may go on with others
     active = _active_jobs(profile, [clip for clip in todo if clip.state == Clip.State.QUEUED])
     mine = [clip.pk for clip in todo if clip.job_id not in active or clip.state == Clip.State.FAILED]
@@ -172,7 +175,8 @@ def _is_rendered(clip: Clip) -> bool:
 def clip_request_render(*, profile: Profile, clip: Clip, by: User | None) -> Job:
     """The job that renders the clip from its project as it is now; nothing is encoded when that changes nothing.
 
-    An older render of the clip with another recipe is superseded. Raises like `generate`.
+    An older render of the clip with another recipe is superseded. Raises like `generate`, and Conflict when somebody
+    still uses the file that it would replace.
     """
     with transaction.atomic():
         project = lock_project(profile=profile, project_id=clip.project_id)
@@ -207,7 +211,7 @@ def clip_update(*, profile: Profile, clip: Clip, **changes: Any) -> Clip:
 
 
 def clip_delete(*, profile: Profile, clip: Clip) -> None:
-    """To the trash; a render of it stops."""
+    """To the trash; a render of it stops. Conflict when somebody still uses it."""
     with transaction.atomic():
         lock_project(profile=profile, project_id=clip.project_id)
         throw_away(lock_clip(profile=profile, clip_id=clip.pk))
@@ -221,6 +225,6 @@ def stop_renders(profile: Profile, clips: Sequence[Clip]) -> None:
             job_services.stop_all(profile=profile, subject=job.subject)
 
 
-def project_changed(project: Project) -> None:
+def project_changed(project: Project, may_refuse: bool) -> None:
     """What clips do when their project looks otherwise."""
-    refresh(project)
+    refresh(project, may_refuse=may_refuse)

@@ -3,6 +3,7 @@
 from editai.clips.models import Clip
 from editai.clips.services import stop_renders
 from editai.clips.staleness import refresh
+from editai.clips.users import Why, ask_before_change, tell_purged
 from editai.projects.models import Project
 from editai.projects.trash import goes_along
 from profiles.errors import Conflict
@@ -17,29 +18,39 @@ def _of(project: Project) -> GuardedQuerySet:
 
 
 def _thrown(clip: Clip) -> None:
+    ask_before_change(clip.profile, [clip.pk], Why.TRASH)
     stop_renders(clip.profile, [clip])
 
 
 def _project_thrown(project: Project) -> None:
-    stop_renders(project.profile, list(_of(project).defer("recipe")))
+    clips = list(_of(project).defer("recipe"))
+    ask_before_change(project.profile, [clip.pk for clip in clips if clip.trash_batch == project.pk], Why.TRASH)
+    stop_renders(project.profile, clips)
 
 
 def _restored(clip: Clip) -> None:
     project = Project.objects.select_for_update(of=("self",)).get(pk=clip.project_id)
     if project.trashed_at is not None:
         raise Conflict("Its project is in the trash: restore that first.", code="project_in_trash")
-    refresh(project)
+    refresh(project, may_refuse=False)
 
 
 def _purge(clip: Clip) -> None:
+    tell_purged(clip.profile, [clip.pk])
+    _delete(clip)
+
+
+def _delete(clip: Clip) -> None:
     files = [clip.file, clip.poster]
     clip.delete()
     doom(files)
 
 
 def _purge_project(project: Project) -> None:
-    for clip in _of(project).select_related("file", "poster"):
-        _purge(clip)
+    clips = list(_of(project).select_related("file", "poster").defer("recipe"))
+    tell_purged(project.profile, [clip.pk for clip in clips])
+    for clip in clips:
+        _delete(clip)
 
 
 def register() -> None:

@@ -28,21 +28,30 @@ def _users(profile: Profile, segment_ids: Collection[UUID]) -> list[Project]:
 
 
 def _changed(profile: Profile, segment_ids: Collection[UUID]) -> None:
+    _follow(profile, segment_ids, may_refuse=True)
+
+
+def _restored(profile: Profile, segment_ids: Collection[UUID]) -> None:
+    _follow(profile, segment_ids, may_refuse=False)
+
+
+def _follow(profile: Profile, segment_ids: Collection[UUID], *, may_refuse: bool) -> None:
     projects = _users(profile, segment_ids)
     entries = ProjectSegment.objects.for_profile(profile).filter(segment__in=list(segment_ids))
     trimmed = list(entries.filter(Q(trim_start__gt=0) | Q(trim_end__gt=0)).select_related("segment"))
     measure(trimmed)
     ProjectSegment.objects.bulk_update(trimmed, ["trimmed_seconds"], batch_size=500)
     for project in projects:
-        project_changed(project)
+        project_changed(project, may_refuse=may_refuse)
 
 
 def _purged(profile: Profile, segment_ids: Collection[UUID]) -> None:
     projects = _users(profile, segment_ids)
     ProjectSegment.objects.for_profile(profile).filter(segment__in=list(segment_ids)).delete()
     for project in projects:
-        project_changed(project)
+        project_changed(project, may_refuse=False)
 
 
 def register() -> None:
-    register_user_of_segments(SegmentUser("projects", find=_find, changed=_changed, purged=_purged))
+    user = SegmentUser("projects", find=_find, changed=_changed, restored=_restored, purged=_purged)
+    register_user_of_segments(user)

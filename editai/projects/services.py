@@ -16,18 +16,20 @@ from profiles.tenancy import new_id
 from profiles.trash import throw_away
 from segments.models import Segment
 
-_on_change: list[Callable[[Project], None]] = []
+_on_change: list[Callable[[Project, bool], None]] = []
 
 
-def on_project_changed(callback: Callable[[Project], None]) -> None:
-    """Registers what an upper floor does, in the changing transaction, when the look of a project has changed."""
+def on_project_changed(callback: Callable[[Project, bool], None]) -> None:
+    """Registers what an upper floor does, in the changing transaction, when the look of a project has changed:
+    `callback(project, may_refuse)`. If it may refuse, a Conflict of its undoes the change."""
     _on_change.append(callback)
 
 
-def project_changed(project: Project) -> None:
-    """Tells the upper floors; call it inside the transaction of the change."""
+def project_changed(project: Project, *, may_refuse: bool = True) -> None:
+    """Tells the upper floors; call it inside the transaction of the change. `may_refuse`: False for what must go
+    through in any case, such as a restore from the trash and its emptying."""
     for callback in _on_change:
-        callback(project)
+        callback(project, may_refuse)
 
 
 def project_create(*, profile: Profile, by: User | None, **fields: Any) -> Project:

@@ -29,6 +29,10 @@ def _thrown(project: Project) -> None:
         callback(project)
 
 
+def _restored(project: Project) -> None:
+    project_changed(project, may_refuse=False)
+
+
 def _purge(project: Project) -> None:
     for callback in _purges:
         callback(project)
@@ -45,6 +49,6 @@ def register() -> None:
             purge=_purge,
             companions=lambda project: [rows(project) for rows in _companions],
             on_trash=_thrown,
-            on_restore=project_changed,
+            on_restore=_restored,
         )
     )

@@ -1,4 +1,4 @@
-"""The one error shape, `{"error": {"code", "message", "fields"?}}`, for every way a request can end badly.
+"""The one error shape, `{"error": {"code", "message", "fields"?, "details"?}}`, for every way a request can end badly.
 
 `exception_handler` serves DRF views; `error_response` serves what lies outside them (middleware, unknown routes,
 CSRF failures, crashes). No answer carries a traceback, a path or a word of the database.
@@ -25,7 +25,7 @@ from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from profiles.errors import Conflict, DomainError, FieldErrors, Invalid, NotFound, TooLarge
+from profiles.errors import Conflict, Details, DomainError, FieldErrors, Invalid, NotFound, TooLarge
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +56,16 @@ class Unavailable(DomainError):
     code = "unavailable"
 
 
-def error_body(code: str, message: str, fields: FieldErrors | None = None) -> dict[str, Any]:
-    """The shape itself; `fields` maps the name of an input field to what is wrong with it."""
+def error_body(
+    code: str, message: str, fields: FieldErrors | None = None, details: Details | None = None
+) -> dict[str, Any]:
+    """The shape itself; `fields` maps the name of an input field to what is wrong with it, `details` lists the rows
+    that the error is about."""
     error: dict[str, Any] = {"code": code, "message": message}
     if fields:
         error["fields"] = {name: list(messages) for name, messages in fields.items()}
+    if details:
+        error["details"] = [dict(entry) for entry in details]
     return {"error": error}
 
 
@@ -79,7 +84,7 @@ def error_response(
         error = DomainError(
             message, code=code or _CODES.get(error, "invalid"), fields=fields, status=error, retry_after=retry_after
         )
-    response = JsonResponse(error_body(error.code, error.message, error.fields), status=error.status)
+    response = JsonResponse(_body_of(error), status=error.status)
     for name, value in _headers(error.status, error.retry_after).items():
         response[name] = value
     request_id = getattr(request, "request_id", None)
@@ -94,7 +99,11 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
     if error is None:
         return None
     headers = _headers(error.status, error.retry_after)
-    return Response(error_body(error.code, error.message, error.fields), status=error.status, headers=headers)
+    return Response(_body_of(error), status=error.status, headers=headers)
+
+
+def _body_of(error: DomainError) -> dict[str, Any]:
+    return error_body(error.code, error.message, error.fields, error.details)
 
 
 def as_domain_error(exc: BaseException) -> DomainError | None:

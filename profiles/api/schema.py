@@ -182,6 +182,12 @@ def _error_schema() -> dict[str, Any]:
                         "description": "What is wrong, by the name of the input field.",
                         "additionalProperties": {"type": "array", "items": {"type": "string"}},
                     },
+                    "details": {
+                        "type": "array",
+                        "description": "The rows that the error is about, when there are several to name; what an "
+                        "entry holds depends on the code (`posts_to_come`: the posts that must be cancelled first).",
+                        "items": {"type": "object", "additionalProperties": {}},
+                    },
                 },
             }
         },

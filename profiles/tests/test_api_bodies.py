@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,9 @@ from rest_framework import serializers
 
 from conftest import Person
 from profiles import scope
+from profiles.api.errors import error_response, exception_handler
 from profiles.api.serializers import StrictSerializer
+from profiles.errors import Conflict
 from profiles.models import StoredFile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("profiles.tests.toys")]
@@ -197,3 +200,15 @@ def test_a_boolean_is_no_number_in_a_list() -> None:
 
     assert Numbers(data={"numbers": [1, "2.5"]}).is_valid()
     assert not Numbers(data={"numbers": [1, True]}).is_valid()
+
+
+def test_an_error_may_name_the_rows_it_is_about() -> None:
+    row = {"id": uuid4(), "scheduled_at": datetime(2030, 1, 1, tzinfo=UTC)}
+    error = Conflict("Posts are still to come.", code="posts_to_come", details=[row])
+    answer = exception_handler(error, {})
+    assert answer is not None
+    assert answer.data["error"]["details"] == [row]
+    told = json.loads(error_response(error).content)
+    details = [{"id": str(row["id"]), "scheduled_at": "2030-01-01T00:00:00Z"}]
+    assert told == {"error": {"code": "posts_to_come", "message": "Posts are still to come.", "details": details}}
+    assert "details" not in json.loads(error_response(Conflict("No.")).content)["error"]

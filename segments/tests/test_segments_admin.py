@@ -1,6 +1,7 @@
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -8,6 +9,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from conftest import Person
+from profiles.errors import Conflict
+from profiles.models import Profile
+from segments import dependants
 from segments.models import Segment, SourceVideo
 from segments.tests.conftest import fresh
 
@@ -91,6 +95,23 @@ def test_deleting_is_throwing_away(owner: Person, stranger: Person, make_segment
     assert client.get(f"/admin/segments/sourcevideo/{segment.source_id}/change/").status_code == 302
     for page in PAGES:
         assert client.get(f"/admin/segments/{page}/add/").status_code == 403
+
+
+def test_what_somebody_still_uses_stays_and_is_named(
+    owner: Person, make_segment: MakeSegment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = make_segment(), make_segment()
+
+    def changed(profile: Profile, ids: Collection[UUID]) -> None:
+        if kept.pk in ids:
+            raise Conflict("It is in use.")
+
+    user = dependants.SegmentUser("test", find=lambda *_: [], changed=changed)
+    monkeypatch.setitem(dependants._users, "test", user)
+    body = {"action": "move_to_trash", "_selected_action": [str(kept.source_id), str(gone.source_id)]}
+    page = browser(owner).post("/admin/segments/sourcevideo/", body, follow=True).content.decode()
+    assert ("It is in use." in page, "1 moved to the trash." in page) == (True, True)
+    assert (fresh(kept).trashed_at is None, fresh(gone).trashed_at is None) == (True, False)
 
 
 def test_viewers_only_look(viewer: Person, make_source: MakeSource) -> None:
