@@ -206,3 +206,6 @@ JOB_QUEUE_LIMIT = env.number("EDITAI_JOB_QUEUE_LIMIT", 1000, low=1)  # waiting j
 
 # --- outside services ----------------------------------------------------------------------------------
 GEMINI_API_KEY = env.text("GEMINI_API_KEY")
+# what tenants type may point only to public addresses, and to these (profiles/addresses.py)
+PRIVATE_HOSTS = env.hosts_and_ports("EDITAI_PRIVATE_HOSTS")
+ALLOW_PRIVATE_HOSTS = env.flag("EDITAI_ALLOW_PRIVATE_HOSTS")

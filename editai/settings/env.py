@@ -12,6 +12,7 @@ from profiles.private_files import write_private
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+):[0-9]{1,5}")
 _RATE = re.compile(r"[1-9][0-9]{0,8}/[smhd][a-z]*")  # as `profiles.api.throttles.parse_rate` reads it
 
 
@@ -63,6 +64,15 @@ def rate(name: str, default: str) -> str:
 def words(name: str) -> list[str]:
     """A comma-separated list; empty parts are dropped."""
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+def hosts_and_ports(name: str) -> frozenset[str]:
+    """Comma-separated `host:port` (IPv6 in brackets), in lower case."""
+    found = frozenset(part.lower() for part in words(name))
+    for part in found:
+        if not _HOST_AND_PORT.fullmatch(part):
+            raise ImproperlyConfigured(f"{name} must look like postiz:5000,10.0.0.7:443, not {part!r}.")
+    return found
 
 
 def private_dir(path: Path) -> Path:
