@@ -43,7 +43,8 @@ def sweep() -> None:
 
 
 def erase_deleted_profiles() -> int:
-    """Erases profiles in state `deleting` that no attempt works for any more. Returns how many.
+    """Erases profiles in state `deleting` that no attempt works for any more, and that have nothing out in the world
+    that could still be taken back. Returns how many.
 
     An attempt stops within a heartbeat of the deletion; until its lease has run out it may still be storing a file.
     """
@@ -53,8 +54,9 @@ def erase_deleted_profiles() -> int:
             if Job.objects.for_profile(profile).filter(status=Status.RUNNING).exists():
                 continue
             try:
-                erasure.erase(profile)
-                erased += 1
+                if erasure.may_be_erased(profile):
+                    erasure.erase(profile)
+                    erased += 1
             except Exception:  # a profile that cannot go yet must not keep the others
                 log.exception("Profile %s could not be erased; it is tried again.", profile.pk)
     return erased

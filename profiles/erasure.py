@@ -1,11 +1,18 @@
-"""Erasing a deleted profile: all rows of all tenant models, all files, then the profile itself."""
+"""Erasing a deleted profile: what it has out in the world first, then all rows of all tenant models, all files, and
+the profile itself.
+
+register_before_erasing("posts to come", hook)
+"""
 
 import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 from typing import Any
 
 from django.apps import apps
 from django.db import transaction
+from django.utils import timezone
 
 from profiles import scope
 from profiles.files import erase_prefix
@@ -13,6 +20,51 @@ from profiles.models import Profile
 from profiles.tenancy import ProfileOwned, tenant_links
 
 log = logging.getLogger(__name__)
+
+# What could not be taken back by then stays where it is: a brand that was deleted must not be kept for ever.
+DEADLINE = timedelta(hours=1)
+
+_before: dict[str, Callable[[Profile], bool]] = {}
+
+
+def register_before_erasing(name: str, hook: Callable[[Profile], bool]) -> None:
+    """Registers what an upper floor sees to while the rows of a deleted profile are still there. `name` says what it
+    takes care of, for the log; a second registration under the same name replaces the first.
+
+    `hook(profile)` is called in the profile's scope, outside any transaction, once no job of it runs any more: True
+    when nothing is left to do, False to be called again in the next round, some seconds later. An exception counts as
+    False. A call should take a few seconds at most; several processes may make it at once.
+    """
+    _before[name] = hook
+
+
+def may_be_erased(profile: Profile) -> bool:
+    """Whether the upper floors are done with a profile in state `deleting`, or have had DEADLINE for it. Call it in
+    the scope of the profile."""
+    left = [name for name, hook in _before.items() if not _is_done(name, hook, profile)]
+    if not left:
+        return True
+    if timezone.now() < _deleting_since(profile) + DEADLINE:
+        log.info("Profile %s is not erased yet: %s.", profile.pk, ", ".join(left))
+        return False
+    log.error("Profile %s is erased after its deadline although this was not done: %s.", profile.pk, ", ".join(left))
+    return True
+
+
+def _is_done(name: str, hook: Callable[[Profile], bool], profile: Profile) -> bool:
+    try:
+        return hook(profile)
+    except Exception:  # the others have their turn, and this one its next
+        log.exception("Before profile %s is erased: %s failed.", profile.pk, name)
+        return False
+
+
+def _deleting_since(profile: Profile) -> datetime:
+    """The deadline of a profile that was deleted before times were noted begins when it is first seen."""
+    if profile.deleting_since is None:
+        profile.deleting_since = timezone.now()
+        Profile.objects.filter(pk=profile.pk, deleting_since=None).update(deleting_since=profile.deleting_since)
+    return profile.deleting_since
 
 
 def tenant_models() -> list[type[ProfileOwned]]:

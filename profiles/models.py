@@ -58,6 +58,7 @@ class Profile(models.Model):
     slug = models.SlugField(max_length=60, unique=True, editable=False)
     color = models.CharField(max_length=7, default=COLORS[0], validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z")])
     state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE, editable=False)
+    deleting_since = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

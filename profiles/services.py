@@ -66,8 +66,8 @@ def profile_delete(*, user: User, profile: Profile) -> None:
         members = list(Membership.objects.select_for_update().filter(profile=locked).order_by("pk"))
         if User.objects.filter(pk=user.pk, default_profile=locked).exists():
             raise Conflict("This is your default profile: make another one your default first.", code="default_profile")
-        locked.state = Profile.State.DELETING
-        locked.save(update_fields=["state"])
+        locked.state, locked.deleting_since = Profile.State.DELETING, timezone.now()
+        locked.save(update_fields=["state", "deleting_since"])
         for membership in members:
             _move_default(membership)
             membership.delete()
