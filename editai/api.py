@@ -12,7 +12,14 @@ from rest_framework.views import APIView
 from editai.health import HealthView
 from editai.status import GeminiStatusView
 
-APPS = ("profiles.urls", "jobs.urls", "segments.urls", "editai.projects.urls", "editai.clips.urls")
+APPS = (
+    "profiles.urls",
+    "jobs.urls",
+    "editai.notify.urls",
+    "segments.urls",
+    "editai.projects.urls",
+    "editai.clips.urls",
+)
 _FRONT = {
     "profiles": "profiles/",
     "source_videos": "source-videos/",
@@ -20,6 +27,8 @@ _FRONT = {
     "projects": "projects/",
     "clips": "clips/",
     "jobs": "jobs/",
+    "notify_targets": "notify/targets/",
+    "notifications": "notify/notifications/",
     "me": "auth/me/",
     "tokens": "auth/tokens/",
     "health": "health/",

@@ -61,6 +61,8 @@ app.conf.update(
             "schedule": settings.JOB_REAP_SECONDS,
             "options": {"expires": settings.JOB_REAP_SECONDS * 2},
         },
+        "notify": {"task": "notify.deliver", "schedule": 15, "options": {"expires": 30}},
+        "watch-disk": {"task": "notify.watch_disk", "schedule": 300, "options": {"expires": 300}},
         "sweep": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
     },
 )

@@ -25,6 +25,7 @@ SYSTEM_REASONS = frozenset(
         "sweep stored files",
         "empty the trash",
         "rotate encryption keys",
+        "deliver notifications",
     }
 )
 

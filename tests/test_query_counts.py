@@ -9,9 +9,12 @@ from django.urls import reverse
 
 from conftest import Person
 from editai.clips.models import Clip, ExportPreset
+from editai.notify.events import DISK_LOW
+from editai.notify.models import NotifyTarget
+from editai.notify.services import notify
 from editai.projects.models import Project, ProjectSegment
 from jobs.models import Job
-from profiles import scope, services, trash
+from profiles import credentials, scope, services, trash
 from profiles.models import Membership, Role, User
 from segments.models import SegmentLabel
 from tests.isolation import world as worlds
@@ -28,6 +31,8 @@ BASELINES = {
     "member-list": 3,
     "invitation-list": 3,
     "job-list": 3,
+    "notify-target-list": 3,
+    "notification-list": 4,
     "source-video-list": 3,
     "source-video-segment-list": 6,
     "segment-list": 5,
@@ -88,6 +93,10 @@ def _grow_footage(owner: Person, tmp_path: Path, number: int, world: World) -> N
         rendered_hash=str(number),
     )
     trash.throw_away(Project.objects.create(profile=profile, name=f"Old {number}"))
+    NotifyTarget.objects.create(
+        profile=profile, kind="webhook", address=f"http://{number}.invalid/", ciphertext=credentials.encrypt("x")
+    )
+    notify(profile=profile, event=DISK_LOW.name, once_key=str(number), title="Told", text="Told")
 
 
 def count(world: World, route: Route) -> int:

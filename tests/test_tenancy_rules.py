@@ -37,6 +37,7 @@ ALL_PROFILES = {
     ("profiles/files.py", "sweep stored files"),
     ("profiles/trash.py", "empty the trash"),
     ("profiles/credentials.py", "rotate encryption keys"),
+    ("editai/notify/delivery.py", "deliver notifications"),
 }
 
 # SQL by hand passes the guarded managers by: each place touches no tenant rows.

@@ -209,3 +209,12 @@ GEMINI_API_KEY = env.text("GEMINI_API_KEY")
 # what tenants type may point only to public addresses, and to these (profiles/addresses.py)
 PRIVATE_HOSTS = env.hosts_and_ports("EDITAI_PRIVATE_HOSTS")
 ALLOW_PRIVATE_HOSTS = env.flag("EDITAI_ALLOW_PRIVATE_HOSTS")
+
+# --- e-mail (notifications) ----------------------------------------------------------------------------
+_mail = env.mail_server("EDITAI_SMTP_URL")
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port  # no host: no e-mail
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.starttls, _mail.ssl
+EMAIL_TIMEOUT = 10  # seconds for each step
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.mail_from("EDITAI_MAIL_FROM", needed=bool(_mail.host))

@@ -65,6 +65,8 @@ SPECTACULAR_SETTINGS = {
         "SourceState": "segments.selectors.STATES",
         "ClipState": "editai.clips.models.Clip.ShownState",
         "HealthState": "editai.health.State",
+        "NotifyKind": "editai.notify.models.NotifyTarget.Kind",
+        "DeliveryState": "editai.notify.models.Delivery.State",
         "Role": "profiles.models.Role",
         "Ceiling": "profiles.models.Ceiling",
     },

@@ -4,7 +4,10 @@ import contextlib
 import os
 import re
 import secrets
+from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -73,6 +76,55 @@ def hosts_and_ports(name: str) -> frozenset[str]:
         if not _HOST_AND_PORT.fullmatch(part):
             raise ImproperlyConfigured(f"{name} must look like postiz:5000,10.0.0.7:443, not {part!r}.")
     return found
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """An SMTP server; an empty `host`: there is none. `ssl`: TLS from the first byte; `starttls`: a little later."""
+
+    host: str = ""
+    port: int = 25
+    user: str = ""
+    password: str = field(default="", repr=False)
+    starttls: bool = False
+    ssl: bool = False
+
+
+def mail_server(name: str) -> MailServer:
+    """`smtp://user:password@host:587?tls=starttls`, `smtps://user:password@host`; user and password percent-encoded."""
+    value = text(name)
+    if not value:
+        return MailServer()
+    wrong = ImproperlyConfigured(f"{name} must look like smtp://user:password@host:587?tls=starttls, or smtps://…")
+    try:
+        url = urlsplit(value)
+        host, port = url.hostname or "", url.port
+        tls = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))).pop("tls", "none")
+    except ValueError:
+        raise wrong from None
+    if url.scheme not in {"smtp", "smtps"} or not host or url.path.strip("/") or tls not in {"none", "starttls"}:
+        raise wrong
+    server = MailServer(
+        host=host,
+        port=port or (465 if url.scheme == "smtps" else 587 if tls == "starttls" else 25),
+        user=unquote(url.username or ""),
+        password=unquote(url.password or ""),
+        starttls=tls == "starttls",
+        ssl=url.scheme == "smtps",
+    )
+    if server.starttls and server.ssl:
+        raise wrong
+    if server.password and not (server.starttls or server.ssl) and host not in {"127.0.0.1", "localhost", "::1"}:
+        raise ImproperlyConfigured(f"{name} would send its password in the clear: add ?tls=starttls, or use smtps://.")
+    return server
+
+
+def mail_from(name: str, *, needed: bool) -> str:
+    """An address as in `EditAI <editai@example.org>`; may be left out unless `needed`."""
+    value = text(name)
+    if (needed or value) and ("@" not in parseaddr(value)[1] or not value.isprintable()):
+        raise ImproperlyConfigured(f"{name} must be an address like EditAI <editai@example.org>.")
+    return value
 
 
 def private_dir(path: Path) -> Path:

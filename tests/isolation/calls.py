@@ -7,6 +7,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from tests.isolation.checker import Call, Ids
 
 SOURCE, SEGMENT, PROJECT, CLIP = ({"pk": name} for name in ("source", "segment", "project", "clip"))
+TARGET = {"pk": "notify_target"}
+# public, and saving it calls nobody
+WEBHOOK = {"kind": "webhook", "address": "http://192.88.98.1/hook"}
 SRT = "1\n00:00:00,000 --> 00:00:01,000\nhello\n"
 
 
@@ -64,6 +67,16 @@ CALLS: dict[tuple[str, str], Call] = {
     ("job-cancel", "post"): Call(path={"pk": "queued_job"}, status=202),
     ("job-retry", "post"): Call(path={"pk": "failed_job"}, status=202),
     ("job-download", "get"): Call(path={"pk": "done_job"}),
+    # notify
+    ("notify-target-list", "get"): Call(),
+    ("notify-target-list", "post"): Call(body=lambda ids: WEBHOOK, status=201, viewer_may=True),
+    ("notify-target-detail", "get"): Call(path=TARGET),
+    ("notify-target-detail", "patch"): Call(path=TARGET, body=lambda ids: {"is_active": False}, viewer_may=True),
+    ("notify-target-detail", "delete"): Call(path=TARGET, status=204, viewer_may=True),
+    ("notify-target-test", "post"): Call(path=TARGET, viewer_may=True),
+    ("notify-target-renew-secret", "post"): Call(path=TARGET, viewer_may=True),
+    ("notify-events", "get"): Call(),
+    ("notification-list", "get"): Call(),
     # segments
     ("source-video-list", "get"): Call(),
     ("source-video-list", "post"): Call(body=footage, multipart=True, status=201),

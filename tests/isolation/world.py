@@ -11,6 +11,9 @@ from django.utils import timezone
 
 from conftest import Person, make_person, person_of
 from editai.clips.models import Clip, ExportPreset
+from editai.notify.events import DISK_LOW
+from editai.notify.models import NotifyTarget
+from editai.notify.services import notify
 from editai.projects.models import Project, ProjectSegment
 from jobs.models import Job
 from profiles import credentials, files, scope, services, trash
@@ -97,9 +100,22 @@ def _tenant_rows(profile: Profile, tmp_path: Path) -> dict[str, Any]:
         "entry": entry,
         "trashed_project": trashed,
         "clip": clip,
+        "notify_target": _told(profile),
         **_jobs(profile, tmp_path),
     }
     return {"kind": CREDENTIAL_KIND.name, "trash_kind": "project", **{name: row.pk for name, row in rows.items()}}
+
+
+def _told(profile: Profile) -> NotifyTarget:
+    """A webhook that nothing listens at, and one message for it."""
+    target = NotifyTarget.objects.create(
+        profile=profile,
+        kind="webhook",
+        address="http://127.0.0.1:9/hook",
+        ciphertext=credentials.encrypt("isolation"),
+    )
+    notify(profile=profile, event=DISK_LOW.name, once_key="isolation", title="Told", text="Told")
+    return target
 
 
 def make_source(profile: Profile, original: StoredFile, **fields: Any) -> SourceVideo:
