@@ -193,6 +193,10 @@ def main() -> int:
     }
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "editai.settings")
     sys.path[0] = str(ROOT)
+    if command == "stub-postiz":
+        from tests.stubs.postiz.__main__ import main as stub_postiz
+
+        return stub_postiz(arguments)
     make_data_dir(data)
     if command == "manage":
         manage(arguments)
