@@ -23,6 +23,7 @@ from profiles.private_files import write_private
 from profiles.tenancy import ProfileOwned
 
 Check = Callable[[str, Mapping[str, Any]], bool]
+Watcher = Callable[[Profile], None]
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,23 @@ class CredentialKind:
 
 
 _kinds: dict[str, CredentialKind] = {}
+_watchers: dict[str, Watcher] = {}
 _encrypted: list[tuple[type[ProfileOwned], str]] = [(Credential, "ciphertext")]
 
 
 def register_kind(kind: CredentialKind) -> None:
     _kinds[kind.name] = kind
+
+
+def watch(kind: str, watcher: Watcher) -> None:
+    """`watcher(profile)` is called whenever the profile's key of this kind was stored or deleted, in that transaction.
+    It neither waits nor calls anybody. A second one for the same kind replaces the first."""
+    _watchers[kind] = watcher
+
+
+def _tell(profile: Profile, kind: CredentialKind) -> None:
+    if kind.name in _watchers:
+        _watchers[kind.name](profile)
 
 
 def kind_named(name: str) -> CredentialKind:
@@ -117,6 +130,7 @@ def credential_set(
                 **checked,
             },
         )
+        _tell(profile, kind)
     return credential
 
 
@@ -125,7 +139,9 @@ def credential_get(*, profile: Profile, kind: CredentialKind) -> Credential | No
 
 
 def credential_delete(*, profile: Profile, kind: CredentialKind) -> None:
-    Credential.objects.for_profile(profile).filter(kind=kind.name).delete()
+    with transaction.atomic():
+        Credential.objects.for_profile(profile).filter(kind=kind.name).delete()
+        _tell(profile, kind)
 
 
 def credential_secret(*, profile: Profile, kind: CredentialKind) -> str:

@@ -43,6 +43,7 @@ def try_move(
 ) -> bool:
     """`publication` into the state `to`, together with `fields`, if its row is still as it was loaded: in the same
     state, and held by `claim` when one is given. False when somebody else was faster: nothing is written then.
+    A worker that takes the row gives the claim that it will hold it by, and `claimed_until` among the `fields`.
 
     A row that leaves the hands of a worker loses its claim; one that is fine again loses its error. The passed object
     is brought up to date. Raises ValueError for a step that is never allowed.
@@ -53,11 +54,13 @@ def try_move(
     values = {"state": to, **fields}
     if to not in ON_ITS_WAY:
         values |= _RELEASED
+    elif before not in ON_ITS_WAY:
+        values["claim"] = claim
     if to in IN_HAND - {State.MISSED} or to in {State.SUBMITTED, State.PUBLISHED, State.CANCELLED}:
         values.setdefault("error", None)
     with transaction.atomic():
         rows = Publication.objects.filter(pk=publication.pk, state=before)
-        if claim is not None:
+        if claim is not None and before in ON_ITS_WAY:
             rows = rows.filter(claim=claim)
         # bulk_update and update() leave `updated_at` alone: save() of the loaded row would overwrite others' fields
         if not rows.update(**values):

@@ -127,3 +127,16 @@ def test_a_key_that_is_entered_during_the_rotation_wins(
     monkeypatch.setattr(MultiFernet, "rotate", slow)
     assert credentials.rotate_encryption() == (0, 0)
     assert credentials.credential_secret(profile=in_scope, kind=kind) == "sk-entered-meanwhile-1"
+
+
+def test_a_watcher_hears_of_every_key_that_is_stored_or_deleted(
+    in_scope: Profile, kind: CredentialKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "_watchers", {})
+    heard: list[bool] = []
+    credentials.watch(
+        kind.name, lambda profile: heard.append(credentials.credential_get(profile=profile, kind=kind) is not None)
+    )
+    credentials.credential_set(profile=in_scope, kind=kind, secret=SECRET)
+    credentials.credential_delete(profile=in_scope, kind=kind)
+    assert heard == [True, False]
