@@ -9,12 +9,15 @@ caller's transaction, the object goes after commit, then the row. Keys start wit
 import errno
 import logging
 import secrets
+import shutil
+import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -77,6 +80,45 @@ def store(
     row.state = StoredFile.State.STORED
     row.save(update_fields=["size", "sha256", "state"])
     return row
+
+
+def copy(file: StoredFile, *, area: str) -> StoredFile:
+    """An object of its own with the content of `file`, still `writing`: whoever points to it calls `keep` in that very
+    transaction. One that nobody keeps, because of a crash, the sweep takes away.
+
+    Call it outside any transaction. Raises FileNotFoundError when `file` has no object (any more), StorageFull when
+    there is no room; then nothing is left behind.
+    """
+    suffix = Path(file.key).suffix
+    row = StoredFile.objects.create(
+        profile_id=file.profile_id,
+        key=f"{prefix_of(file.profile_id)}{area}/{secrets.token_hex(16)}{suffix}",
+        content_type=file.content_type,
+    )
+    try:
+        with local_path(file) as path, tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+            made = Path(folder) / f"copy{suffix}"
+            shutil.copyfile(path, made)
+            row.size, row.sha256 = made.stat().st_size, storage.sha256_of(made)
+            storage.put(made, row.key)
+    except OSError as error:
+        erase([row])
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull("The disk is full: make room on the server, then try again.") from error
+        raise
+    row.save(update_fields=["size", "sha256"])
+    return row
+
+
+def keep(rows: Iterable[StoredFile | None]) -> None:
+    """Makes copies `stored`, in the caller's transaction. Raises FileNotFoundError when the sweep took one away."""
+    for row in rows:
+        if row is None:
+            continue
+        writing = StoredFile.objects.filter(pk=row.pk, state=StoredFile.State.WRITING)
+        if not writing.update(state=StoredFile.State.STORED):
+            raise FileNotFoundError(row.key)
+        row.state = StoredFile.State.STORED
 
 
 def doom(rows: Iterable[StoredFile | None]) -> None:
