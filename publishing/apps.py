@@ -7,6 +7,8 @@ class PublishingConfig(AppConfig):
     verbose_name = "Publishing"
 
     def ready(self) -> None:
-        from publishing import state_guard  # it needs the models
+        from publishing import approval, network_facts, state_guard  # they need the models
 
+        approval.register()
         post_migrate.connect(state_guard.install, sender=self)
+        post_migrate.connect(network_facts.seed, sender=self)
