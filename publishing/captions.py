@@ -83,6 +83,11 @@ def fill(text: str, words: Words) -> str:
     return filled
 
 
+def escape(text: str) -> str:
+    """The template that gives `text` as it stands there."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def _replace(text: str, values: Mapping[str, str]) -> str:
     def one(match: re.Match[str]) -> str:
         return match.group()[0] if match.group(1) is None else values[match.group(1)]

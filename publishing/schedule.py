@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Invalid
-from publishing.models import Integration, PublishingSettings
+from publishing.models import PublishingSettings
 
 DAY = 24 * 60  # minutes
 MAX_AHEAD = timedelta(days=730)
@@ -68,13 +68,6 @@ def series(start: datetime, minutes: int, count: int, zone: ZoneInfo) -> list[da
 def day_begins(day: date, zone: ZoneInfo) -> datetime:
     """The first moment of a local day; UTC."""
     return at(datetime.combine(day, time.min), zone)
-
-
-def due_at(settings: PublishingSettings, integration: Integration, scheduled_at: datetime, now: datetime) -> datetime:
-    """When a worker is to take a post up: ahead of its time where Postiz keeps it until then. The local outbox has
-    nobody who waits: a post gets there at its time."""
-    lead = timedelta(0) if integration.is_outbox else timedelta(minutes=settings.hand_over_minutes)
-    return max(now, scheduled_at - lead)
 
 
 def check_future(value: datetime, now: datetime, field: str) -> None:

@@ -11,7 +11,7 @@ from profiles.errors import Conflict, Invalid
 from profiles.models import Profile
 from publishing import schedule, slots
 from publishing.captions import BadTemplate, Words, fill
-from publishing.models import PublishingSettings, Slot
+from publishing.models import Slot
 from publishing.states import State
 from publishing.tests.builders import make_integration, make_publication
 
@@ -110,14 +110,6 @@ def test_a_slot_comes_once(in_scope: Profile) -> None:
     with pytest.raises(Invalid):
         slots.slots_replace(profile=in_scope, integration=integration, slots=twice)
     assert not Slot.objects.exists()
-
-
-def test_what_goes_to_the_outbox_gets_there_at_its_time_and_the_rest_ahead_of_it(in_scope: Profile) -> None:
-    settings, now = PublishingSettings(hand_over_minutes=60), utc("2030-01-01T00:00")
-    later = now + timedelta(hours=5)
-    assert schedule.due_at(settings, make_integration(in_scope), later, now) == later - timedelta(hours=1)
-    assert schedule.due_at(settings, make_integration(in_scope), now + timedelta(minutes=5), now) == now
-    assert schedule.due_at(settings, make_integration(in_scope, "outbox"), later, now) == later
 
 
 # --- placeholders --------------------------------------------------------------------------------------
