@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from profiles import services
 from profiles.admin_base import HistoryAdmin, PeopleAdmin, ScopedAdmin
 from profiles.models import ApiToken, Credential, Invitation, Membership, Profile, Role, StoredFile, User
 from profiles.requests import brand_of
@@ -60,10 +61,26 @@ class _OfTheBrand(ScopedAdmin):
 
 @admin.register(Membership)
 class MembershipAdmin(_OfTheBrand):
-    list_display = ("user", "role", "created_at")
+    """Roles change through the API; the right to approve can be given here too."""
+
+    minimum_roles = {"view": Role.OWNER, "change": Role.OWNER}
+    list_display = ("user", "role", "approves", "created_at")
     list_filter = ("role",)
     list_select_related = ("user",)
     search_fields = ("user__username",)
+    fields = ("user", "role", "can_approve", "created_at")
+
+    @admin.display(description="May approve", boolean=True)
+    def approves(self, membership: Membership) -> bool:
+        return membership.may_approve
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        is_owner = obj is not None and obj.role == Role.OWNER  # who has the right anyway
+        return ("user", "role", "created_at", *(("can_approve",) if is_owner else ()))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if "can_approve" in form.changed_data:
+            services.member_update(profile=brand_of(request), membership=obj, can_approve=obj.can_approve)
 
 
 @admin.register(Invitation)

@@ -104,6 +104,7 @@ class ProfileMiddleware:
     def __call__(self, request: BrandRequest) -> HttpResponseBase:
         request.profile = request.role = request.token = request.ceiling = request.link = None
         request.profile_scope = None
+        request.may_approve = False
         try:
             self._authenticate(request)
         except DomainError as error:
@@ -128,6 +129,7 @@ class ProfileMiddleware:
             return error_response(error, request=request)
         request.profile = membership.profile
         request.role = effective_role(Role(membership.role), request.ceiling)
+        request.may_approve = membership.may_approve and request.ceiling in {None, Ceiling.FULL}
         logs.request_profile.set(str(membership.profile_id))
         request.profile_scope = scope.activate(membership.profile_id)
         request.profile_scope.__enter__()

@@ -111,6 +111,9 @@ class Membership(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
+    can_approve = models.BooleanField(
+        default=False, help_text="May approve what is to be published, whatever the role. Owners always may."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -119,6 +122,10 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.profile} as {self.role}"
+
+    @property
+    def may_approve(self) -> bool:
+        return self.can_approve or self.role == Role.OWNER
 
 
 class Invitation(models.Model):

@@ -13,7 +13,8 @@ from profiles.models import ApiToken, Ceiling, Profile, Role, User
 
 class BrandRequest(HttpRequest):
     """`profile` and `role` (capped by the ceiling) are None until a view that needs them is reached; `token`,
-    `ceiling` and `link` are None for a session."""
+    `ceiling` and `link` are None for a session. `may_approve`: the member's right to approve, which is a person's
+    word: no token that may do less than its user carries it."""
 
     request_id: str
     brand_slug: str | None
@@ -23,6 +24,7 @@ class BrandRequest(HttpRequest):
     token: ApiToken | None
     ceiling: Ceiling | None
     link: SignedLink | None
+    may_approve: bool
     user: User | AnonymousUser
 
 
@@ -34,6 +36,7 @@ class MemberRequest(Request):
     token: ApiToken | None
     ceiling: Ceiling | None
     link: SignedLink | None
+    may_approve: bool
     user: User
 
 

@@ -39,12 +39,17 @@ class ProfileSerializer(StrictModelSerializer):
 
 
 class MemberSerializer(StrictModelSerializer):
+    """`can_approve`: the right to approve what is to be published; owners always have it."""
+
     username = serializers.CharField(source="user.username", read_only=True)
 
     class Meta:
         model = Membership
-        fields = ("id", "username", "role", "created_at")
+        fields = ("id", "username", "role", "can_approve", "created_at")
         read_only_fields = ("id", "created_at")
+
+    def to_representation(self, instance: Membership) -> dict[str, Any]:
+        return {**super().to_representation(instance), "can_approve": instance.may_approve}
 
 
 class InviteSerializer(StrictSerializer):
@@ -117,10 +122,11 @@ class MeSerializer(StrictModelSerializer):
     default_profile = serializers.UUIDField(source="default_profile_id", read_only=True)
     profile = serializers.SerializerMethodField(help_text="The profile of this very request.")
     ceiling = serializers.SerializerMethodField()
+    can_approve = serializers.SerializerMethodField()
 
     class Meta:
         model = User
-        fields = ("id", "username", "default_profile", "profile", "ceiling")
+        fields = ("id", "username", "default_profile", "profile", "ceiling", "can_approve")
         read_only_fields = fields
 
     def get_profile(self, user: User) -> str:
@@ -130,6 +136,11 @@ class MeSerializer(StrictModelSerializer):
         """What the token in use allows at most; null for a browser session."""
         ceiling: Ceiling | None = self.context["request"].ceiling
         return ceiling
+
+    def get_can_approve(self, user: User) -> bool:
+        """Whether this very request could approve what is to be published."""
+        may: bool = self.context["request"].may_approve
+        return may
 
 
 class CredentialSerializer(serializers.Serializer[Any]):

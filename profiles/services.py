@@ -90,14 +90,23 @@ def _move_default(membership: Membership) -> None:
     User.objects.filter(pk=user.pk).update(default_profile=new)
 
 
-def member_set_role(*, profile: Profile, membership: Membership, role: Role) -> Membership:
-    """Changes a member's role; a profile keeps at least one owner."""
+def member_update(
+    *, profile: Profile, membership: Membership, role: Role | None = None, can_approve: bool | None = None
+) -> Membership:
+    """Changes a member's role, or the right to approve; a profile keeps at least one owner. Invalid when the right is
+    to be taken from an owner, who always has it."""
     with transaction.atomic():
         locked = _lock_member(profile, membership)
-        if locked.role == Role.OWNER and role != Role.OWNER:
-            _refuse_last_owner(profile)
-        locked.role = role
-        locked.save(update_fields=["role"])
+        if role is not None:
+            if locked.role == Role.OWNER and role != Role.OWNER:
+                _refuse_last_owner(profile)
+            locked.role = role
+        if can_approve is not None:
+            if not can_approve and locked.role == Role.OWNER:
+                hint = "Owners always may: change the role first."
+                raise Invalid("This right can't be taken away.", fields={"can_approve": [hint]})
+            locked.can_approve = can_approve
+        locked.save(update_fields=["role", "can_approve"])
     return locked
 
 
@@ -192,6 +201,11 @@ def user_create(*, username: str, password: str) -> User:
     except IntegrityError as error:
         raise Invalid("The new user was not made.", fields={"username": ["This name is taken."]}) from error
     return user
+
+
+def require_approver(*, may_approve: bool) -> None:
+    if not may_approve:
+        raise Forbidden("This needs the right to approve, which an owner of the profile gives to its members.")
 
 
 def require_owner(role: Role | None) -> None:

@@ -113,12 +113,11 @@ class MemberViewSet(ListModelMixin, GenericViewSet):
 
     @extend_schema(request=MemberSerializer, responses=MemberSerializer)
     def partial_update(self, request: MemberRequest, profile_id: Any, pk: Any) -> Response:
-        """Changes a member's role; the last owner stays one (409)."""
+        """Changes a member's role, or the right to approve; the last owner stays one (409)."""
         membership = self.get_object()
         serializer = self.get_serializer(membership, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        role = Role(serializer.validated_data.get("role", membership.role))
-        changed = services.member_set_role(profile=request.profile, membership=membership, role=role)
+        changed = services.member_update(profile=request.profile, membership=membership, **serializer.validated_data)
         return Response(self.get_serializer(changed).data)
 
     def destroy(self, request: MemberRequest, profile_id: Any, pk: Any) -> Response:

@@ -164,3 +164,20 @@ def test_who_may_not_look_learns_nothing_about_ids(viewer: Person, owner: Person
         answers = [client.get(reverse(f"admin:profiles_{model}_{page}", args=[key])) for key in (pk, uuid4())]
         assert [answer.status_code for answer in answers] == [403, 403], model
         assert answers[0].content == answers[1].content
+
+
+def test_an_owner_gives_the_right_to_approve_and_no_more(owner: Person, viewer: Person) -> None:
+    client = Client()
+    client.force_login(owner.user)
+    membership = Membership.objects.get(user=viewer.user, profile=owner.profile)
+    address = f"/p/{owner.profile.slug}/admin/profiles/membership/{membership.pk}/change/"
+    assert client.get(address).status_code == 200
+    assert client.post(address, {"can_approve": "on", "role": "owner"}).status_code == 302
+    membership.refresh_from_db()
+    assert (membership.can_approve, membership.role) == (True, "viewer")
+    own = Membership.objects.get(user=owner.user, profile=owner.profile)
+    page = client.get(address.replace(str(membership.pk), str(own.pk)))
+    assert b'name="can_approve"' not in page.content, "owners have it anyway"
+    other = Client()
+    other.force_login(viewer.user)
+    assert other.post(address, {"can_approve": ""}).status_code == 403

@@ -4,7 +4,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from conftest import PASSWORD, Person
+from conftest import PASSWORD, Person, person_of
 from profiles.models import Invitation, Membership, Profile, Role, User
 
 pytestmark = pytest.mark.django_db
@@ -138,3 +138,27 @@ def test_lists_cost_a_constant_number_of_queries(owner: Person) -> None:
         Membership.objects.create(user=user, profile=owner.profile, role=Role.VIEWER)
         owner.client.post("/api/v1/profiles/", {"name": f"Brand {number}"}, format="json")
     assert count() == few
+
+
+def test_the_right_to_approve_is_given_by_owners_and_theirs_by_nature(owner: Person, viewer: Person) -> None:
+    rows = owner.client.get(url(owner.profile, "members/")).json()["results"]
+    rights = {row["username"]: row["can_approve"] for row in rows}
+    assert rights == {"olga": True, viewer.user.username: False}
+    ids = {row["username"]: row["id"] for row in rows}
+    theirs, boss = url(owner.profile, f"members/{ids[viewer.user.username]}/"), ids["olga"]
+    assert viewer.client.patch(theirs, {"can_approve": True}, format="json").status_code == 403
+    assert viewer.client.get("/api/v1/auth/me/").json()["can_approve"] is False
+    given = owner.client.patch(theirs, {"can_approve": True}, format="json")
+    assert (given.json()["can_approve"], given.json()["role"]) == (True, "viewer")
+    assert viewer.client.get("/api/v1/auth/me/").json()["can_approve"] is True
+    kept = owner.client.patch(theirs, {"role": "editor"}, format="json")
+    assert (kept.json()["can_approve"], kept.json()["role"]) == (True, "editor")
+    refused = owner.client.patch(url(owner.profile, f"members/{boss}/"), {"can_approve": False}, format="json")
+    assert refused.status_code == 400
+    assert "can_approve" in refused.json()["error"]["fields"]
+
+
+@pytest.mark.parametrize(("ceiling", "may"), [("read", False), ("write", False), ("publish", False), ("full", True)])
+def test_no_limited_token_carries_the_right_to_approve(owner: Person, ceiling: str, may: bool) -> None:
+    client = person_of(owner.user, ceiling=ceiling).client
+    assert client.get("/api/v1/auth/me/").json()["can_approve"] is may

@@ -114,9 +114,9 @@ def test_the_last_owner_can_neither_leave_nor_step_down(owner: Person, stranger:
     with pytest.raises(Conflict):
         services.member_remove(profile=owner.profile, membership=own)
     with pytest.raises(Conflict):
-        services.member_set_role(profile=owner.profile, membership=own, role=Role.VIEWER)
+        services.member_update(profile=owner.profile, membership=own, role=Role.VIEWER)
     joins(stranger, owner.profile, Role.OWNER)
-    assert services.member_set_role(profile=owner.profile, membership=own, role=Role.VIEWER).role == Role.VIEWER
+    assert services.member_update(profile=owner.profile, membership=own, role=Role.VIEWER).role == Role.VIEWER
 
 
 def test_an_invitation_lets_one_person_in_once(owner: Person) -> None:
