@@ -25,15 +25,15 @@ def answer(world: World, handler: BaseHTTPRequestHandler) -> None:
     try:
         reply = _reply(call, handler)
         world.gates.reach(call.seen, "before_reply")
-        wire.send(handler, _closing(call, reply), world.stopping)
+        reply = _closing(call, reply)
+        call.seen.status, call.seen.ended = reply.status, "answered"
+        wire.send(handler, reply, world.stopping)
     except Dropped as dropped:
         call.seen.ended = "dropped"
         wire.cut(handler, reset=dropped.reset)
     except (OSError, BodyEnded):
-        call.seen.ended = "client gone"
+        call.seen.status, call.seen.ended = None, "client gone"
         handler.close_connection = True
-    else:
-        call.seen.status, call.seen.ended = reply.status, "answered"
 
 
 def _call(world: World, handler: BaseHTTPRequestHandler) -> Call:

@@ -103,7 +103,7 @@ def put_status(call: Call) -> Apply:
             call.world.life.stop(post)
         else:
             post.state = "QUEUE"
-            call.world.life.start(post, max(post.date, call.world.clock.now()))
+            call.world.life.start(post, max(post.date, call.world.now()))
         return ok({"id": post.id, "state": post.state})
 
     return apply

@@ -202,7 +202,7 @@ def _create_rows(call: Call, body: dict[str, Any], channels: list[Integration]) 
 def _create_row(call: Call, body: dict[str, Any], channel: Integration, item: dict[str, Any]) -> Post:
     world, kind = call.world, body.get("type")
     first = item["value"][0]
-    now = world.clock.now()
+    now = world.now()
     date = now.replace(second=0, microsecond=0) if kind == "now" else parse_date(body["date"])
     assert date is not None, "the DTO was checked"
     sent = item.get("settings")

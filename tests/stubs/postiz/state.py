@@ -71,6 +71,7 @@ class World:
         self.media: list[Media] = []
         self.requests: list[SeenRequest] = []
         self.remote_files: dict[str, RemoteFile] = {}
+        self._moment: datetime | None = None  # while something happens late: when it was due
         self.later: list[tuple[datetime, Callable[[], object]]] = []
         self.real_later = 0  # late commits that wait in real time
         self.error_in_list = False  # newer than HEAD: GET /posts names the error
@@ -109,6 +110,10 @@ class World:
 
     # Time
 
+    def now(self) -> datetime:
+        """When what happens now happens; after a jump of the clock each thing has its own time. Under the lock."""
+        return self._moment or self.clock.now()
+
     def tick(self) -> None:
         """Lets everything happen that is due by now, in the order of its time."""
         now = self.clock.now()
@@ -122,7 +127,11 @@ class World:
         if moment is not None and moment <= now and (due is None or moment <= due):
             entry = next(entry for entry in self.later if entry[0] == moment)
             self.later.remove(entry)
-            entry[1]()
+            self._moment = moment
+            try:
+                entry[1]()
+            finally:
+                self._moment = None
             return True
         return self.life.step(now)
 

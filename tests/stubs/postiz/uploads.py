@@ -97,7 +97,7 @@ def limit_of(mime: str, limits: Limits) -> int:
 
 def _keep(call: Call, part: Part, mime: str, extension: str) -> Media:
     """The row of an upload. Its name is random, whatever it was called."""
-    now = call.world.clock.now()
+    now = call.world.now()
     name = f"{secrets.token_hex(16)}.{extension}"
     media = Media(
         organisation=call.organisation,
