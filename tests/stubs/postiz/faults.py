@@ -136,7 +136,7 @@ def invalid_utf8() -> Fault:
     return Fault("invalid_utf8", shape=lambda reply: replace(reply, body=reply.body.replace(b'"', b'"\xff', 1)))
 
 
-def gzipped(decoded: int = 0) -> Fault:
+def gzip(decoded: int = 0) -> Fault:
     """Done; the reply is compressed, whatever was accepted, and grows to `decoded` bytes when unpacked (a bomb)."""
 
     def shape(reply: Reply) -> Reply:
@@ -188,15 +188,12 @@ def fail_at_item(created: int) -> Fault:
 
 
 NAMED: dict[str, Callable[..., Fault]] = {
-    **{
-        make.__name__: make
-        for make in (
-            drop_before_commit, drop_after_commit, error_500_before, error_500_after, late_commit, hang, empty_401,
-            rate_limited, html_502, html_504, unavailable_503, html_413, truncated_json, empty_list, redirect,
-            slow_headers, slow_drip, invalid_utf8, huge_body, huge_integrations, wild_ids, reply_with, fail_at_item,
-        )
-    },
-    "gzip": gzipped,
+    make.__name__: make
+    for make in (
+        drop_before_commit, drop_after_commit, error_500_before, error_500_after, late_commit, hang, empty_401,
+        rate_limited, html_502, html_504, unavailable_503, html_413, truncated_json, empty_list, redirect,
+        slow_headers, slow_drip, invalid_utf8, gzip, huge_body, huge_integrations, wild_ids, reply_with, fail_at_item,
+    )
 }  # fmt: skip
 
 
