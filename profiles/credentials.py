@@ -6,7 +6,7 @@ again.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -22,18 +22,32 @@ from profiles.models import Credential, Profile
 from profiles.private_files import write_private
 from profiles.tenancy import ProfileOwned
 
-Check = Callable[[str, Mapping[str, Any]], bool]
+Check = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 Watcher = Callable[[Profile], None]
 
 
 @dataclass(frozen=True)
+class SettingField:
+    """A text that belongs to a key and is no secret (an address): entered with the key, stored in the clear, shown."""
+
+    name: str
+    help_text: str
+    max_length: int = 500
+    required: bool = True
+
+
+@dataclass(frozen=True)
 class CredentialKind:
-    """`settings_fields` are stored in the clear beside the key. `check(secret, settings)` asks the service."""
+    """`check(secret, settings)` asks the service when a key is stored, and gives the settings as they are to be stored.
+
+    It raises Invalid with the field that is wrong, and nothing is stored. It runs outside of any transaction and must
+    end within seconds: a person waits. Without a check nothing is known of the key (`ok` null).
+    """
 
     name: str
     label: str
     check: Check | None = None
-    settings_fields: tuple[str, ...] = field(default=())
+    settings: tuple[SettingField, ...] = ()
 
 
 _kinds: dict[str, CredentialKind] = {}
@@ -54,6 +68,11 @@ def watch(kind: str, watcher: Watcher) -> None:
 def _tell(profile: Profile, kind: CredentialKind) -> None:
     if kind.name in _watchers:
         _watchers[kind.name](profile)
+
+
+def known_settings() -> dict[str, SettingField]:
+    """The settings of all kinds, by name."""
+    return {one.name: one for kind in _kinds.values() for one in kind.settings}
 
 
 def kind_named(name: str) -> CredentialKind:
@@ -113,12 +132,17 @@ def decrypt(ciphertext: bytes | memoryview) -> str | None:
 def credential_set(
     *, profile: Profile, kind: CredentialKind, secret: str, values: Mapping[str, Any] | None = None
 ) -> Credential:
-    """Stores a key, after asking the service when the kind has a check (`checked_at`, `ok`)."""
-    if not secret.isprintable() or not secret.strip():
+    """Stores a key with its settings, after asking the service when the kind has a check; Invalid when that says no.
+
+    `values` are always those entered with this very key: a stored key never goes to a new address.
+    """
+    if not secret.isprintable() or not secret.isascii() or not secret.strip():
         raise Invalid("The key contains characters that no key has.", fields={"api_key": ["Not a key."]})
+    kept: Mapping[str, Any] = {one.name: (values or {}).get(one.name, "") for one in kind.settings}
     checked: dict[str, Any] = {"checked_at": None, "ok": None}
     if kind.check is not None:
-        checked = {"ok": kind.check(secret, values or {}), "checked_at": timezone.now()}
+        kept = kind.check(secret, kept)
+        checked = {"ok": True, "checked_at": timezone.now()}
     with transaction.atomic():
         credential, _ = Credential.objects.update_or_create(
             profile=profile,
@@ -126,7 +150,7 @@ def credential_set(
             defaults={
                 "ciphertext": encrypt(secret),
                 "last4": secret[-4:] if len(secret) >= 12 else "",
-                "settings": {name: (values or {}).get(name) for name in kind.settings_fields},
+                "settings": dict(kept),
                 **checked,
             },
         )
@@ -153,6 +177,11 @@ def credential_secret(*, profile: Profile, kind: CredentialKind) -> str:
     if secret is None:
         raise Conflict(f"The key for {kind.label} can't be read any more: enter it again.", code="credential_lost")
     return secret
+
+
+def credential_mark(*, profile: Profile, kind: CredentialKind, ok: bool) -> None:
+    """Notes whether the key worked when it was last used (`ok`, `checked_at`)."""
+    Credential.objects.for_profile(profile).filter(kind=kind.name).update(ok=ok, checked_at=timezone.now())
 
 
 def is_readable(credential: Credential) -> bool:

@@ -7,7 +7,7 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer
-from profiles.credentials import is_readable
+from profiles.credentials import CredentialKind, SettingField, is_readable, known_settings
 from profiles.models import ApiToken, Ceiling, Credential, Invitation, Membership, Profile, Role, User
 
 
@@ -143,7 +143,21 @@ class MeSerializer(StrictModelSerializer):
         return may
 
 
-class CredentialSerializer(serializers.Serializer[Any]):
+class _WithSettings(serializers.Serializer[Any]):
+    """Has the settings of the kind in the context as fields; in the API's schema, where there is none, those of all."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        kind: CredentialKind | None = self.context.get("kind")
+        settings = kind.settings if kind else known_settings().values()
+        return {**super().get_fields(), **{one.name: self._setting(one, certain=kind is not None) for one in settings}}
+
+    def _setting(self, one: SettingField, *, certain: bool) -> serializers.CharField:
+        return serializers.CharField(
+            max_length=one.max_length, required=certain and one.required, help_text=one.help_text
+        )
+
+
+class CredentialSerializer(_WithSettings):
     """What can be known of a key: never the key. `needs_reentry`: the server can't read it any more."""
 
     configured = serializers.BooleanField()
@@ -151,9 +165,12 @@ class CredentialSerializer(serializers.Serializer[Any]):
     checked_at = serializers.DateTimeField(allow_null=True)
     ok = serializers.BooleanField(allow_null=True)
     needs_reentry = serializers.BooleanField()
-    settings = serializers.DictField()
+
+    def _setting(self, one: SettingField, *, certain: bool) -> serializers.CharField:
+        return serializers.CharField(required=False, allow_null=True, help_text=one.help_text)
 
     def to_representation(self, instance: Credential | None) -> dict[str, Any]:
+        kind: CredentialKind = self.context["kind"]
         readable = instance is not None and is_readable(instance)
         return {
             "configured": instance is not None,
@@ -161,9 +178,16 @@ class CredentialSerializer(serializers.Serializer[Any]):
             "checked_at": instance.checked_at if instance else None,
             "ok": (instance.ok if readable else False) if instance else None,
             "needs_reentry": instance is not None and not readable,
-            "settings": instance.settings if instance else {},
+            **{one.name: instance.settings.get(one.name) if instance else None for one in kind.settings},
         }
 
 
-class CredentialWriteSerializer(StrictSerializer):
-    api_key = serializers.CharField(max_length=500, write_only=True, style={"input_type": "password"})
+class CredentialWriteSerializer(StrictSerializer, _WithSettings):
+    """The key and what belongs to it, always together: the stored key goes to no other address."""
+
+    api_key = serializers.CharField(
+        max_length=500,
+        write_only=True,
+        style={"input_type": "password"},
+        error_messages={"required": "Enter the key again.", "blank": "Enter the key again."},
+    )

@@ -162,12 +162,17 @@ class CredentialViewSet(GenericViewSet):
 
     @extend_schema(request=CredentialWriteSerializer, responses=CredentialSerializer)
     def update(self, request: MemberRequest, profile_id: Any, kind: str) -> Response:
-        """Stores a key (encrypted), replacing the one before."""
+        """Stores a key (encrypted), replacing the one before.
+
+        Its service is asked first: when that refuses the key, or can't be reached, nothing changes (400). `postiz`
+        needs the `url` of your Postiz, too; whoever enters another one enters the key again.
+        """
         known = credentials.kind_named(kind)
-        serializer = CredentialWriteSerializer(data=request.data)
+        serializer = CredentialWriteSerializer(data=request.data, context={"kind": known})
         serializer.is_valid(raise_exception=True)
-        secret = serializer.validated_data["api_key"]
-        credentials.credential_set(profile=request.profile, kind=known, secret=secret)
+        values = dict(serializer.validated_data)
+        secret = values.pop("api_key")
+        credentials.credential_set(profile=request.profile, kind=known, secret=secret, values=values)
         return self._shown(kind)
 
     @extend_schema(responses={204: OpenApiResponse(description="No key is stored any more.")})
@@ -179,4 +184,4 @@ class CredentialViewSet(GenericViewSet):
     def _shown(self, kind: str) -> Response:
         known = credentials.kind_named(kind)
         found = credentials.credential_get(profile=self.request.profile, kind=known)
-        return Response(CredentialSerializer(found).data)
+        return Response(CredentialSerializer(found, context={"kind": known}).data)

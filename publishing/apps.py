@@ -7,8 +7,11 @@ class PublishingConfig(AppConfig):
     verbose_name = "Publishing"
 
     def ready(self) -> None:
+        from profiles.credentials import register_kind
         from publishing import approval, network_facts, state_guard  # they need the models
+        from publishing.connections import POSTIZ
 
+        register_kind(POSTIZ)
         approval.register()
         post_migrate.connect(state_guard.install, sender=self)
         post_migrate.connect(network_facts.seed, sender=self)
