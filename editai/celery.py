@@ -63,6 +63,8 @@ app.conf.update(
         },
         "notify": {"task": "notify.deliver", "schedule": 15, "options": {"expires": 30}},
         "watch-disk": {"task": "notify.watch_disk", "schedule": 300, "options": {"expires": 300}},
+        "publish": {"task": "publishing.due", "schedule": 10, "options": {"expires": 20}},
+        "ask-postiz": {"task": "publishing.sync", "schedule": 20, "options": {"expires": 40}},
         "sweep": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
     },
 )

@@ -25,6 +25,8 @@ SYSTEM_REASONS = frozenset(
         "sweep stored files",
         "empty the trash",
         "rotate encryption keys",
+        "hand over publications",
+        "ask about publications",
         "deliver notifications",
     }
 )

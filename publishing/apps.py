@@ -8,10 +8,23 @@ class PublishingConfig(AppConfig):
 
     def ready(self) -> None:
         from profiles.credentials import register_kind
-        from publishing import approval, network_facts, state_guard  # they need the models
+        from profiles.erasure import register_before_erasing
+        from publishing import (  # they need the models
+            approval,
+            clip_user,
+            integrations,
+            network_facts,
+            news,
+            state_guard,
+            take_back,
+        )
         from publishing.connections import POSTIZ
 
         register_kind(POSTIZ)
         approval.register()
+        clip_user.register()
+        integrations.register()
+        news.register()
+        register_before_erasing("posts at Postiz", take_back.before_erasing)
         post_migrate.connect(state_guard.install, sender=self)
         post_migrate.connect(network_facts.seed, sender=self)

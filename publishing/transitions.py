@@ -8,11 +8,13 @@ from django.db import transaction
 
 from profiles.errors import Conflict
 from profiles.models import User
+from publishing import fingerprints
 from publishing.models import Publication, PublicationEvent
-from publishing.states import ALLOWED, IN_HAND, ON_ITS_WAY, State
+from publishing.states import ALLOWED, IN_HAND, ON_ITS_WAY, OUTSIDE, State
 
 Origin = PublicationEvent.Origin
 _RELEASED = {"claim": None, "claimed_until": None}
+_TO_BE_SENT_ANEW = frozenset({State.DRAFT, State.AWAITING_APPROVAL, State.SCHEDULED})
 
 
 def problem(code: str, message: str, *, next_step: str = "", retryable: bool = False) -> dict[str, Any]:
@@ -65,13 +67,17 @@ def try_move(
     state, and held by `claim` when one is given. False when somebody else was faster: nothing is written then.
     A worker that takes the row gives the claim that it will hold it by, and `claimed_until` among the `fields`.
 
-    A row that leaves the hands of a worker loses its claim; one that is fine again loses its error. The passed object
-    is brought up to date. Raises ValueError for a step that is never allowed.
+    A row that leaves the hands of a worker loses its claim; one that is to be sent anew keeps its fingerprint among the
+    earlier ones; one that is fine again loses its error. The passed object is brought up to date. Raises ValueError for
+    a step that is never allowed.
     """
     before = State(publication.state)
     if to not in ALLOWED[before]:
         raise ValueError(f"A publication never goes from {before} to {to}.")
     values = {"state": to, **fields}
+    if before in OUTSIDE | {State.FAILED} and to in _TO_BE_SENT_ANEW:
+        # void: an unconfirmed one that turns up after all is what was wanted; others failed or were taken back
+        values = fingerprints.anew(publication, is_void=before != State.UNCONFIRMED) | values
     if to not in ON_ITS_WAY:
         values |= _RELEASED
     elif before not in ON_ITS_WAY:

@@ -37,6 +37,8 @@ ALL_PROFILES = {
     ("profiles/files.py", "sweep stored files"),
     ("profiles/trash.py", "empty the trash"),
     ("profiles/credentials.py", "rotate encryption keys"),
+    ("publishing/periodic.py", "hand over publications"),
+    ("publishing/periodic.py", "ask about publications"),
     ("editai/notify/delivery.py", "deliver notifications"),
 }
 
