@@ -145,9 +145,9 @@ def _target(delivery: Delivery) -> "QuerySet[NotifyTarget]":
 
 def _sent(delivery: Delivery) -> None:
     now = timezone.now()
-    with transaction.atomic():
-        _held(delivery).update(state=State.SENT, sent_at=now, error="")
+    with transaction.atomic():  # the target first, as everywhere: two who wait for each other wait for ever
         _target(delivery).update(failures=0, retry_at=None, last_ok_at=now, last_error="")
+        _held(delivery).update(state=State.SENT, sent_at=now, error="")
         if delivery.target.failures:
             _waiting(delivery).filter(next_at__gt=now).update(next_at=now)  # it takes messages again
 

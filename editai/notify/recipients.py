@@ -1,4 +1,8 @@
-"""Who gets what: targets that are switched on, of people who are members still."""
+"""Who gets what: targets that are switched on, of people who are members still and may sign in."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
 
 from editai.notify.events import Event, event_named
 from editai.notify.models import NotifyTarget
@@ -6,10 +10,14 @@ from profiles.models import Membership, Profile, Role
 
 
 def targets_for(profile: Profile, event: Event) -> list[NotifyTarget]:
-    """The targets that want `event` and may be told; an e-mail address comes once, the profile's own first."""
-    roles = dict(Membership.objects.filter(profile=profile).values_list("user_id", "role"))
+    """The targets that want `event` and may be told; an e-mail address comes once, the profile's own first.
+
+    Locks them until the caller's transaction ends: a target that is deleted meanwhile would undo what is told to it.
+    """
+    roles = dict(_members(profile).values_list("user_id", "role"))
     found, addresses = [], set()
     rows = NotifyTarget.objects.for_profile(profile).filter(is_active=True)
+    rows = rows.select_for_update(no_key=True).order_by("pk")
     for target in sorted(rows, key=lambda row: (row.user_id is not None, row.created_at, row.pk)):
         if not _wants(target, event) or not _may_know(target, event, roles.get(target.user_id)):
             continue
@@ -27,13 +35,17 @@ def refusal(target: NotifyTarget, event_name: str) -> str:
         return "This target is switched off."
     if target.user_id is None:
         return ""
-    role = Membership.objects.filter(profile_id=target.profile_id, user_id=target.user_id).values_list("role").first()
+    role = _members(target.profile_id).filter(user_id=target.user_id).values_list("role").first()
     if role is None:
         return "This person is no longer a member."
     event = event_named(event_name)
     if event is not None and not _may_know(target, event, role[0]):
         return "Only owners are told of this."
     return ""
+
+
+def _members(profile: Profile | UUID) -> "QuerySet[Membership]":
+    return Membership.objects.filter(profile=profile, user__is_active=True)
 
 
 def _wants(target: NotifyTarget, event: Event) -> bool:

@@ -49,6 +49,7 @@ def notify(
         payload=storable(dict(payload or {})),
     )
     with transaction.atomic():
+        targets = targets_for(profile, known)  # first: whoever tells something takes the locks in one order
         # waits for another transaction that is telling the very same; whose row it is then tells who was first
         Notification.objects.bulk_create([row], ignore_conflicts=True)
         if not Notification.objects.for_profile(profile).filter(pk=row.pk).exists():
@@ -56,7 +57,7 @@ def notify(
         now = timezone.now()
         deliveries = [
             Delivery(profile=profile, notification=row, target=target, next_at=max(now, target.retry_at or now))
-            for target in targets_for(profile, known)
+            for target in targets
         ]
         Delivery.objects.bulk_create(deliveries)
         if deliveries:

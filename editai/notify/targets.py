@@ -99,7 +99,10 @@ def target_update(*, profile: Profile, target: NotifyTarget, by: User, role: Rol
 
 def target_delete(*, profile: Profile, target: NotifyTarget) -> None:
     """Deletes it with what still waits for it."""
-    NotifyTarget.objects.for_profile(profile).filter(pk=target.pk).delete()
+    with transaction.atomic():
+        mine = NotifyTarget.objects.for_profile(profile).filter(pk=target.pk)
+        list(mine.select_for_update())  # before its deliveries, as everywhere
+        mine.delete()
 
 
 def renew_secret(*, profile: Profile, target: NotifyTarget) -> str:

@@ -18,11 +18,11 @@ from conftest import Person
 from editai.notify import delivery as delivering
 from editai.notify import sending, targets
 from editai.notify.delivery import back_off, claim, deliver_due
-from editai.notify.models import Delivery, NotifyTarget
+from editai.notify.models import Delivery, Notification, NotifyTarget
 from editai.notify.tests.conftest import QUIET, Receiver, add_target, deliveries, fresh, receiver
 from profiles import addresses, scope
 from profiles import services as people
-from profiles.models import Membership, Profile, Role
+from profiles.models import Membership, Profile, Role, User
 from tests.racing import race
 from tests.stubs.smtp import SmtpServer
 
@@ -340,6 +340,42 @@ def test_a_removed_member_gets_nothing_any_more(owner: Person, tell: Tell, hook:
     deliver_due()
     assert hook.posts == []
     assert (only(owner.profile).state, only(owner.profile).error) == ("failed", "This person is no longer a member.")
+
+
+def test_who_may_not_sign_in_gets_nothing(owner: Person, tell: Tell, hook: Receiver, member: Joined) -> None:
+    editor = member("editor")
+    add_target(editor, hook.url, is_personal=True, role=Role.EDITOR)
+    tell("before")
+    User.objects.filter(pk=editor.user.pk).update(is_active=False)
+    tell("after")
+    deliver_due()
+    assert (hook.posts, only(owner.profile).state) == ([], "failed")
+
+
+def test_a_target_that_is_deleted_meanwhile_undoes_nothing_of_what_happened(
+    owner: Person, tell: Tell, hook: Receiver
+) -> None:
+    target, _ = add_target(owner, hook.url)
+    told, deleted = threading.Event(), threading.Event()
+
+    def delete() -> None:
+        told.wait(10)
+        with scope.activate(owner.profile.pk):
+            targets.target_delete(profile=owner.profile, target=target)
+        deleted.set()
+        connections.close_all()
+
+    deleting = threading.Thread(target=delete)
+    deleting.start()
+    with transaction.atomic():
+        tell()
+        told.set()
+        assert not deleted.wait(1), "it must wait until the message is written"
+    deleting.join(20)
+    assert deleted.is_set()
+    assert deliveries(owner.profile) == []
+    with scope.activate(owner.profile.pk):
+        assert Notification.objects.count() == 1
 
 
 def test_a_target_that_was_switched_off_meanwhile_gets_nothing(owner: Person, tell: Tell, hook: Receiver) -> None:
