@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from gunicorn.glogging import Logger
 
 from editai.settings.logs import logging_config
-from profiles.logs import ContextFilter
+from profiles.logs import ContextFilter, redact_path
 
 PR_SET_PDEATHSIG = 1
 _SECRET_NAMES = r"(sig|signature|token|api_key|awsaccesskeyid|x-amz-[a-z-]+)"
@@ -40,14 +40,16 @@ def _wants_json() -> bool:
 
 
 def redacted(address: str) -> str:
-    """`address` (a path with query, or a whole URL) with the values of the secret query parameters blanked.
+    """`address` (a path with query, or a whole URL) with the values of the secret query parameters blanked, and the
+    secret of a review link in its path.
 
     Names are compared as the application will read them: decoded and without regard to case.
     """
     path, mark, query = address.partition("?")
-    if not mark:
-        return address
-    return path + mark + redacted_query(query)
+    decoded = unquote(path)
+    if redact_path(decoded) != decoded:
+        path = redact_path(decoded)
+    return path + mark + redacted_query(query) if mark else path
 
 
 def redacted_query(query: str) -> str:
