@@ -96,7 +96,7 @@ def check(url: str, *, seconds: float = 5) -> str:
     try:
         addresses.allowed_ips(address, seconds=seconds)
     except addresses.NameNotFound:
-        raise NotSent(f"The name {address.host} is not known.") from None
+        raise NotSent(f"{address.host} is no name that is known.") from None
     return str(address)
 
 
@@ -197,12 +197,17 @@ class _Call:
             connection.close()
 
     def _failure(self, error: Exception) -> OutboundError:
-        what = "did not answer in time" if isinstance(error, httpcore.TimeoutException) else "can't be reached"
-        if not self.bytes_left:
-            return NotSent(f"{self.address.host} {what}.")
-        if not isinstance(error, httpcore.TimeoutException):
+        if isinstance(error, httpcore.TimeoutException):
+            what = "did not answer in time"
+        elif self.bytes_left:
             what = "broke the connection off, or its reply can't be read"
-        return Broken(f"{self.address.host} {what}.")
+        elif isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            what = "has no certificate that is trusted here"
+        elif isinstance(error.__cause__, addresses.NameNotFound):
+            what = "is no name that is known"
+        else:
+            what = "takes no connection"
+        return (Broken if self.bytes_left else NotSent)(f"{self.address.host} {what}.")
 
     def _read(self, response: httpcore.Response) -> Reply:
         headers = httpx.Headers(response.headers)
@@ -265,8 +270,8 @@ class _Network(httpcore.NetworkBackend):
         call = self._call
         try:
             ips = addresses.allowed_ips(call.address, seconds=call.seconds(call.timeout.connect))
-        except addresses.NameNotFound:
-            raise httpcore.ConnectError("name not found") from None
+        except addresses.NameNotFound as error:
+            raise httpcore.ConnectError("name not found") from error
         for ip in ips[:-1]:
             try:
                 return self._connect(ip)

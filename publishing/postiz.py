@@ -46,6 +46,7 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 MAX_POST_BYTES = 90_000  # the JSON parser of its public API takes 100 kB
+SHORTEST_KEY = 8  # what is shorter is no secret, and would be found in any text
 RETRIES = 5
 LONGEST_PAUSE = 60  # seconds; a 429 that asks for more is the caller's to wait for
 GET_TIMEOUT = Timeout(connect=5, read=20, total=25)
@@ -126,8 +127,12 @@ class Postiz:
         return Features(groups=True)
 
     def list_posts(self, start: datetime.datetime, end: datetime.datetime) -> list[Post]:
-        """All posts from `start` to `end`, both included, by date. ListTooLong above 1000."""
-        return replies.posts_of(self._get("/posts", {"startDate": moment(start), "endDate": moment(end)}))
+        """All posts from `start` to `end`, both included, by date. ListTooLong above 1000, or 5 MB."""
+        try:
+            listed = self._get("/posts", {"startDate": moment(start), "endDate": moment(end)})
+        except errors.ReplyTooLarge as error:
+            raise errors.ListTooLong(detail=error.detail) from error
+        return replies.posts_of(listed)
 
     def notifications(self, page: int = 0) -> NotificationPage:
         """What Postiz tells its people: the only place that says why a post failed. Unsupported before 2.17."""
@@ -207,10 +212,10 @@ class Postiz:
         except NotSent as error:
             raise errors.NotSent(detail=str(error)) from error
         except TooMuch as error:
-            raise errors.Unreadable(detail=str(error)) from error
+            raise errors.ReplyTooLarge(detail=str(error)) from error
         except Broken as error:
             raise errors.Unavailable(detail=str(error)) from error
-        if self._key in reply.body:
+        if len(self._key) >= SHORTEST_KEY and self._key in reply.body:
             reply = Reply(reply.status, reply.headers, reply.body.replace(self._key, b"***"))
         return reply
 
@@ -249,6 +254,8 @@ class Postiz:
             try:
                 return act()
             except on as error:
+                if isinstance(error, errors.ReplyTooLarge):
+                    raise
                 if isinstance(error, errors.RateLimited) and error.retry_after > LONGEST_PAUSE:
                     raise
                 logger.info("Postiz: %s (%s), again", error.code, error.detail)

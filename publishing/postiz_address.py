@@ -65,6 +65,7 @@ def discover(url: str, key: str, *, seconds: float = 10) -> str:
     tried: list[str] = []
     closed: set[str] = set()  # schemes that the host does not speak: its other paths need no try
     troubled = answered = False
+    reason = "It is out of order, or too slow."
     for base in candidates(url):
         left = ends_at - time.monotonic()
         scheme = base.partition(":")[0]
@@ -75,8 +76,9 @@ def discover(url: str, key: str, *, seconds: float = 10) -> str:
             Postiz(base, key).is_connected(timeout=Timeout(connect=min(4, left), read=left, total=left), retries=0)
         except (errors.BadKey, errors.NoSubscription, errors.AddressRefused):
             raise
-        except errors.NotSent:
+        except errors.NotSent as error:
             closed.add(scheme)
+            reason = error.detail
         except errors.Unavailable:
             troubled = True
         except PostizError:
@@ -85,5 +87,5 @@ def discover(url: str, key: str, *, seconds: float = 10) -> str:
             return base
     names = ", ".join(tried)
     if troubled or not answered:
-        raise errors.Unavailable(f"Postiz can't be reached. Tried: {names}")
+        raise errors.Unavailable(f"Postiz can't be reached. {reason} Tried: {names}")
     raise errors.NotPostiz(f"This address is not a Postiz API, or its version is too old. Tried: {names}")

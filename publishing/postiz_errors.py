@@ -38,6 +38,10 @@ class Unreadable(Unavailable):
     text = "Postiz gave a reply that can't be read."
 
 
+class ReplyTooLarge(Unreadable):
+    """Larger than is read: asking again gives the same."""
+
+
 class OutcomeUnknown(PostizError):
     """The post may have been created, or still be: look for it by its date, never send it again because of this."""
 

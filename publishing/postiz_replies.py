@@ -143,8 +143,10 @@ def is_page(reply: Reply) -> bool:
 
 
 def text(value: Any, limit: int = 1000) -> str:
-    """A string as it comes, shortened; empty for anything else."""
-    return value[:limit] if isinstance(value, str) else ""
+    """A string, shortened, without what no database takes (NUL, half of a character); empty for anything else."""
+    if not isinstance(value, str):
+        return ""
+    return value[:limit].replace("\0", "").encode(errors="replace").decode()
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -159,7 +161,7 @@ def _whole(value: Any) -> Mapping[str, Any]:
 
 
 def _id(value: Any) -> str:
-    return value if isinstance(value, str) and len(value) <= 200 else ""
+    return value if isinstance(value, str) and len(value) <= 100 and value.isprintable() else ""
 
 
 def _rows(value: Any, read: Callable[[Any], Row]) -> list[Row]:
@@ -169,12 +171,12 @@ def _rows(value: Any, read: Callable[[Any], Row]) -> list[Row]:
 
 
 def _moment(value: Any) -> datetime.datetime:
-    """ISO 8601; without a zone it is UTC."""
+    """ISO 8601, as UTC; without a zone it is."""
     try:
         moment = datetime.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    except (TypeError, ValueError, OverflowError):
         raise Unreadable from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def channels_of(value: Any) -> list[Channel]:

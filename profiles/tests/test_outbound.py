@@ -179,7 +179,7 @@ def test_an_untrusted_certificate_is_refused_before_the_key_leaves(
 ) -> None:
     names["tls.example"] = [["127.0.0.1"]]
     with raw_server(reply(b"{}"), server_tls) as server:
-        with pytest.raises(NotSent):
+        with pytest.raises(NotSent, match="no certificate that is trusted"):
             Guarded(f"https://tls.example:{server.port}", headers={"Authorization": KEY}).request("GET")
         assert server.heads == []
 
@@ -230,7 +230,11 @@ def test_a_file_is_streamed(private: None) -> None:
     assert b'name="file"; filename="a.mp4"\r\nContent-Type: video/mp4\r\n\r\nfilm' in bodies[0]
 
 
-def test_an_early_refusal_ends_a_large_upload(private: None) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_early_refusal_ends_a_large_upload(
+    private: None, names: Any, trusted: None, server_tls: ssl.SSLContext, scheme: str
+) -> None:
+    names["tls.example"] = [["127.0.0.1"]]
     sent = 0
 
     def film() -> Iterator[bytes]:
@@ -243,8 +247,9 @@ def test_an_early_refusal_ends_a_large_upload(private: None) -> None:
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
         time.sleep(1)  # and reads nothing
 
-    with raw_server(answer) as server:
-        got = guarded(server.port).request("POST", content=film(), headers={"Content-Length": str(65536 * 100_000)})
+    with raw_server(answer, server_tls if scheme == "https" else None) as server:
+        called = Guarded(f"{scheme}://tls.example:{server.port}", timeout=QUICK)
+        got = called.request("POST", content=film(), headers={"Content-Length": str(65536 * 100_000)})
     assert (got.status, got.body) == (413, b"no")
     assert sent < 20 * 2**20
 

@@ -72,7 +72,7 @@ def test_a_wrong_key_or_address_stores_nothing(owner: Person) -> None:
         stub.organisation().subscribed = False
         assert list(fields(put(owner, url=stub.url, api_key=stub.organisation().key))) == ["api_key"]
         url = stub.url
-    assert "can't be reached. Tried: " in fields(put(owner, url=url, api_key="some-key-0001"))["url"][0]
+    assert "takes no connection. Tried: " in fields(put(owner, url=url, api_key="some-key-0001"))["url"][0]
     with raw_server(reply(b"<html>")) as server:
         texts = fields(put(owner, url=f"http://127.0.0.1:{server.port}", api_key="some-key-0001"))["url"]
         assert texts[0].startswith("This address is not a Postiz API")

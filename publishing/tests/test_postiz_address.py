@@ -92,7 +92,11 @@ def test_a_postiz_that_is_out_of_order_is_no_other_thing() -> None:
         stub.down()
         with pytest.raises(errors.Unavailable) as caught:
             discover(stub.url, stub.organisation().key)
-    assert caught.value.message == f"Postiz can't be reached. Tried: {stub.url}/api/public/v1"
+    assert caught.value.message == (
+        f"Postiz can't be reached. 127.0.0.1 takes no connection. Tried: {stub.url}/api/public/v1"
+    )
+    with pytest.raises(errors.Unavailable, match=r"nowhere\.invalid is no name that is known"):
+        discover("nowhere.invalid", "some-key")
 
 
 def test_all_tries_together_end_in_time() -> None:

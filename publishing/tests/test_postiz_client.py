@@ -6,7 +6,6 @@ import logging
 import socket
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -122,22 +121,6 @@ def test_of_a_hundred_thousand_channels_a_thousand_are_read(stub: StubPostiz, po
     stub.faults.script("GET /integrations", faults.huge_integrations(100_000))
     with pytest.raises(errors.Unreadable):
         client(stub, [], retries=0).integrations()
-
-
-def test_a_list_of_posts_is_whole_or_an_error(stub: StubPostiz) -> None:
-    row = {"publishDate": "2026-11-23T10:02:03.417Z", "integration": {"id": "c"}, "state": "WHATEVER", "new": [1]}
-    start = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
-
-    def listed(rows: list[Any]) -> Any:
-        with raw_server(reply(json.dumps({"posts": rows}).encode())) as server:
-            return Postiz(f"http://127.0.0.1:{server.port}", "k", retries=0).list_posts(start, start)
-
-    assert [post.state for post in listed([{"id": "p", **row}])] == ["WHATEVER"]
-    with pytest.raises(errors.ListTooLong):
-        listed([{"id": f"p{number}", **row} for number in range(1001)])
-    for broken in ({"id": 5}, {}, {"id": "p", "publishDate": "soon"}, "p", {"id": "p", "publishDate": None}):
-        with pytest.raises(errors.Unreadable):
-            listed([{"id": "q", **row}, {**row, **broken} if isinstance(broken, dict) else broken])
 
 
 # --- a post --------------------------------------------------------------------------------------------
