@@ -77,11 +77,16 @@ def link_named(profile: Profile, secret: str) -> ReviewLink:
 
 def is_usable(link: ReviewLink) -> bool:
     """Whether it still opens anything: it runs, and who made it may still approve here."""
-    if link.revoked_at is not None or link.expires_at <= timezone.now() or link.created_by_id is None:
+    if not is_current(link) or link.created_by_id is None:
         return False
     rows = Membership.objects.filter(profile_id=link.profile_id, user_id=link.created_by_id, user__is_active=True)
     membership = rows.first()
     return membership is not None and membership.may_approve
+
+
+def is_current(link: ReviewLink) -> bool:
+    """Whether it is neither revoked nor expired."""
+    return link.revoked_at is None and link.expires_at > timezone.now()
 
 
 def note_opened(link: ReviewLink) -> None:

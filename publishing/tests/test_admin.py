@@ -1,0 +1,173 @@
+"""Publishing in the admin: every page opens, secrets stay hidden, and actions do what the services allow."""
+
+from datetime import time, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from conftest import Person
+from profiles import scope
+from profiles.models import Membership, Profile
+from publishing import approval, review
+from publishing.models import (
+    Batch,
+    CaptionSet,
+    HashtagSet,
+    MediaUpload,
+    PostizAccount,
+    Publication,
+    PublishingSettings,
+    Rendition,
+    ReviewLink,
+    Slot,
+)
+from publishing.states import State
+from publishing.tests.builders import make_clip, make_integration, make_publication
+from publishing.tests.test_outbox import delivered
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def browser(owner: Person) -> Client:
+    client = Client()
+    client.force_login(owner.user)
+    return client
+
+
+@pytest.fixture
+def rows(in_scope: Profile, owner: Person) -> dict[str, Any]:
+    """One row of everything that can be looked at, by the name of its model."""
+    PublishingSettings.objects.create(profile=in_scope, approval_required=True)
+    clip = make_clip(in_scope)
+    waiting = make_publication(in_scope, clip=clip, state=State.AWAITING_APPROVAL, release_url="javascript:alert(1)")
+    link, _ = review.link_create(profile=in_scope, clip=clip, by=owner.user)
+    approval.approve(profile=in_scope, publications=[waiting], link=link, reviewer="Ann <b>", comment="Fine")
+    PublishingSettings.objects.update(approval_required=False)
+    item = delivered(in_scope, settings={"privacy": "public"})
+    hashtags = HashtagSet.objects.create(profile=in_scope, name="Bread", tags=["bread"])
+    made = {
+        "publication": waiting,
+        "publicationevent": waiting.events.first(),
+        "decision": waiting.decisions.first(),
+        "reviewlink": link,
+        "outboxitem": item,
+        "publishingsettings": PublishingSettings.objects.get(),
+        "postizaccount": PostizAccount.objects.create(profile=in_scope, base_url="https://postiz.example"),
+        "integration": waiting.integration,
+        "slot": Slot.objects.create(profile=in_scope, integration=waiting.integration, weekday=0, time=time(9)),
+        "mediaupload": MediaUpload.objects.create(profile=in_scope, base_url="https://postiz.example", sha256="0" * 64),
+        "batch": Batch.objects.create(profile=in_scope, total=3),
+        "hashtagset": hashtags,
+        "captionset": CaptionSet.objects.create(profile=in_scope, name="Words", text="Hello", hashtags=hashtags),
+        "rendition": Rendition.objects.create(
+            profile=in_scope, clip=clip, network="x", made_from="0" * 64, file=clip.file, media={}
+        ),
+    }
+    return made
+
+
+def test_every_row_can_be_looked_at_and_none_edited_past_the_services(browser: Client, rows: dict[str, Any]) -> None:
+    for name, row in rows.items():
+        listing = browser.get(reverse(f"admin:publishing_{name}_changelist"))
+        assert listing.status_code == 200, name
+        address = reverse(f"admin:publishing_{name}_change", args=[row.pk])
+        page = browser.get(address)
+        assert page.status_code == 200, name
+        assert b'name="_save"' not in page.content, name
+        assert browser.post(address, {}).status_code == 403, name
+        assert browser.get(reverse(f"admin:publishing_{name}_add")).status_code == 403, name
+        assert browser.get(reverse(f"admin:publishing_{name}_delete", args=[row.pk])).status_code == 403, name
+
+
+def test_no_model_of_a_profile_was_forgotten(rows: dict[str, Any]) -> None:
+    registered = {model._meta.model_name for model in admin.site._registry if model._meta.app_label == "publishing"}
+    assert registered - {"networkrule"} == set(rows)
+
+
+def test_secrets_and_foreign_words_are_no_danger(browser: Client, rows: dict[str, Any]) -> None:
+    link = rows["reviewlink"]
+    page = browser.get(reverse("admin:publishing_reviewlink_change", args=[link.pk])).content.decode()
+    assert ReviewLink.objects.get(pk=link.pk).token_hash not in page
+    publication = browser.get(reverse("admin:publishing_publication_change", args=[rows["publication"].pk]))
+    text = publication.content.decode()
+    assert 'href="javascript:' not in text
+    assert "Ann &lt;b&gt;" in text
+    assert "Approved by Ann" in text
+
+
+def test_an_item_of_the_outbox_brings_its_file(browser: Client, rows: dict[str, Any]) -> None:
+    page = browser.get(reverse("admin:publishing_outboxitem_change", args=[rows["outboxitem"].pk])).content.decode()
+    assert "Local outbox: not posted on any network" in page
+    link = next(part.split('"')[0] for part in page.split('href="') if "/stream/" in part.split('"')[0])
+    assert Client().get(link.replace("&amp;", "&")).status_code == 200
+
+
+def act(browser: Client, action: str, *rows: Any) -> Any:
+    name = rows[0]._meta.model_name
+    body = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+    return browser.post(reverse(f"admin:publishing_{name}_changelist"), body, follow=True)
+
+
+def test_approving_and_cancelling_go_through_the_services(browser: Client, in_scope: Profile, owner: Person) -> None:
+    PublishingSettings.objects.create(profile=in_scope, approval_required=True)
+    waiting, other = (make_publication(in_scope, state=State.AWAITING_APPROVAL) for _ in range(2))
+    page = act(browser, "approve", waiting, other)
+    assert "2 approved." in page.content.decode()
+    approval.assert_approved(Publication.objects.get(pk=waiting.pk))
+    again = act(browser, "approve", waiting)
+    assert "waits for no decision" in again.content.decode()
+    assert "1 cancelled, or being taken back." in act(browser, "cancel", waiting).content.decode()
+    assert Publication.objects.get(pk=waiting.pk).state == State.CANCELLED
+
+
+def test_who_may_not_is_not_offered_it(viewer: Person, in_scope: Profile) -> None:
+    waiting = make_publication(in_scope, state=State.AWAITING_APPROVAL)
+    client = Client()
+    client.force_login(viewer.user)
+    for action in ("approve", "cancel"):
+        act(client, action, waiting)
+        assert Publication.objects.get(pk=waiting.pk).state == State.AWAITING_APPROVAL
+    Membership.objects.filter(user=viewer.user).update(can_approve=True)
+    act(client, "approve", waiting)
+    assert Publication.objects.get(pk=waiting.pk).state == State.SCHEDULED
+
+
+def test_another_brands_rows_are_out_of_reach(browser: Client, stranger: Person, in_scope: Profile) -> None:
+    with scope.activate(stranger.profile.pk):
+        theirs = make_publication(stranger.profile, state=State.AWAITING_APPROVAL)
+    act(browser, "approve", theirs)
+    answers = [
+        browser.get(reverse("admin:publishing_publication_change", args=[pk])).status_code
+        for pk in (theirs.pk, uuid4())
+    ]
+    assert answers == [302, 302]
+    with scope.activate(stranger.profile.pk):
+        assert Publication.objects.get(pk=theirs.pk).state == State.AWAITING_APPROVAL
+
+
+def test_a_link_is_revoked(browser: Client, rows: dict[str, Any]) -> None:
+    assert "1 revoked." in act(browser, "revoke", rows["reviewlink"]).content.decode()
+    assert ReviewLink.objects.get().revoked_at is not None
+
+
+def test_the_budget_of_the_hour_is_shown(browser: Client, in_scope: Profile) -> None:
+    account = PostizAccount.objects.create(
+        profile=in_scope,
+        base_url="https://postiz.example",
+        rate_limit=90,
+        rate_remaining=17,
+        rate_resets_at=timezone.now() + timedelta(minutes=5),
+    )
+    address = reverse("admin:publishing_postizaccount_changelist")
+    assert "17 of 90" in browser.get(address).content.decode()
+    PostizAccount.objects.filter(pk=account.pk).update(blocked_until=timezone.now() + timedelta(minutes=5))
+    assert "0 of 90" in browser.get(address).content.decode()
+    PostizAccount.objects.filter(pk=account.pk).update(blocked_until=None, rate_resets_at=timezone.now())
+    assert "90 of 90" in browser.get(address).content.decode()
+    make_integration(in_scope)
