@@ -19,6 +19,7 @@ APPS = (
     "segments.urls",
     "editai.projects.urls",
     "editai.clips.urls",
+    "publishing.urls",
 )
 _FRONT = {
     "profiles": "profiles/",
@@ -26,6 +27,9 @@ _FRONT = {
     "segments": "segments/",
     "projects": "projects/",
     "clips": "clips/",
+    "publishing": "publishing/status/",
+    "integrations": "publishing/integrations/",
+    "publications": "publishing/publications/",
     "jobs": "jobs/",
     "notify_targets": "notify/targets/",
     "notifications": "notify/notifications/",

@@ -57,6 +57,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "profiles.api.schema.responses_are_complete",
         "profiles.api.examples.add_examples",
+        "profiles.api.schema.name_credentials",
         "profiles.api.schema.document_errors",
     ],
     "ENUM_NAME_OVERRIDES": {
@@ -67,6 +68,7 @@ SPECTACULAR_SETTINGS = {
         "HealthState": "editai.health.State",
         "NotifyKind": "editai.notify.models.NotifyTarget.Kind",
         "DeliveryState": "editai.notify.models.Delivery.State",
+        "PublicationState": "publishing.states.State",
         "Role": "profiles.models.Role",
         "Ceiling": "profiles.models.Ceiling",
     },

@@ -1,6 +1,7 @@
 """The OpenAPI document: what the code says, completed where drf-spectacular cannot know."""
 
 import re
+from copy import deepcopy
 from typing import Any
 
 from drf_spectacular.contrib.django_filters import DjangoFilterExtension
@@ -12,6 +13,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.fields import FileField
 
 _HOOKS = {"create": "perform_create", "partial_update": "perform_update", "destroy": "perform_destroy"}
+CREDENTIAL_KINDS = ("postiz",)  # as registered with `profiles.credentials` when the service runs
 _METHODS = ("get", "post", "put", "patch", "delete")
 _ERRORS = {
     "400": ("BadInput", "The input does not make sense; `fields` says where."),
@@ -132,6 +134,20 @@ def responses_are_complete(result: dict[str, Any], generator: Any, request: Any,
     for name, schema in result.get("components", {}).get("schemas", {}).items():
         if schema.get("type") == "object" and not name.endswith("Request") and schema.get("properties"):
             schema["required"] = sorted(schema["properties"])
+    return result
+
+
+def name_credentials(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """One address for each kind of key that there is, as callers write it, instead of a placeholder."""
+    paths = result.get("paths", {})
+    for path in [path for path in paths if path.endswith("/credentials/{kind}/")]:
+        general = paths.pop(path)
+        for kind in CREDENTIAL_KINDS:
+            named = paths[path.replace("{kind}", kind)] = deepcopy(general)
+            for operation in named.values():
+                operation["operationId"] += f"_{kind}"
+                operation["parameters"] = [one for one in operation["parameters"] if one["name"] != "kind"]
+    result["paths"] = dict(sorted(paths.items()))
     return result
 
 
