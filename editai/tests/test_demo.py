@@ -12,11 +12,14 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from conftest import Person
-from editai.management.commands import demo
+from editai.demo import footage
+from editai.demo.client import Client, sign_in
 from jobs.execution import execute
 from jobs.models import Job, Status
 from jobs.registry import kind_named
 from profiles import scope
+from profiles.api.media import download_name
+from publishing.models import OutboxItem, PublishingSettings
 from segments.probe import probe
 from segments.tests.footage import make_clip
 
@@ -66,6 +69,25 @@ def test_the_whole_way(live_server: Any, owner: Person, worker: None, settings: 
     assert len(made) == 1
     assert str(made[0]) in said
     assert probe(made[0]).video.codec == "h264"
+    assert "Published. Local outbox: not posted on any network" in said
+    with scope.activate(owner.profile.pk):
+        item = OutboxItem.objects.select_related("publication", "file").get()
+    assert f"In the local outbox: {download_name(item.publication.clip_name, '.mp4')}, " in said
+    assert said.rstrip().endswith(f"caption   {item.publication.caption}"), "it ends there"
+    assert item.publication.state == "published"
+    assert item.file.size == made[0].stat().st_size
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_brand_that_requires_approval_is_told_what_it_waits_for(
+    live_server: Any, owner: Person, worker: None, settings: Any, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    with scope.activate(owner.profile.pk):
+        PublishingSettings.objects.create(profile=owner.profile, approval_required=True)
+    video = make_clip(tmp_path / "short.mp4", seconds=1, sound="tone")
+    with pytest.raises(CommandError, match="waiting for approval"):
+        run(str(video), "--url", live_server.url, "--token", owner.token, "--quality", "draft")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -75,8 +97,8 @@ def test_a_revoked_token_falls_back_to_the_password(
     settings.DATA_DIR = tmp_path
     login = {"token": "eai_revoked", "profile_id": "", "username": "olga", "password": "correct horse battery"}
     (tmp_path / "first-login.json").write_text(json.dumps(login))
-    client = demo.Client(live_server.url)
-    demo._sign_in(client, "")
+    client = Client(live_server.url)
+    sign_in(client, "")
     assert client.get("auth/me/")["username"] == "olga"
 
 
@@ -110,7 +132,7 @@ def test_nobody_answers(settings: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0.04, 0.4, 0.5, 1.2, 12, 3600])
 def test_spans_lie_inside_and_apart(seconds: float) -> None:
-    found = demo.spans(seconds)
+    found = footage.spans(seconds)
     assert 1 <= len(found) <= 3
     borders = [border for span in found for border in span]
     assert borders == sorted(borders)
@@ -121,7 +143,7 @@ def test_spans_lie_inside_and_apart(seconds: float) -> None:
 
 def test_own_footage(tmp_path: Path) -> None:
     path = tmp_path / "own.mp4"
-    demo.make_footage(path, seconds=2)
+    footage.make_footage(path, seconds=2)
     info = probe(path)
     assert (info.video.width, info.video.height, len(info.frames)) == (1280, 720, 60)
     assert info.audio is not None
