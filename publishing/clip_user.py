@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from editai.clips.users import ClipUser, Dependant, register_user_of_clips
 from profiles.errors import Conflict
 from profiles.models import Profile
+from publishing import rendition_files
 from publishing.models import Publication
 from publishing.states import FINAL, TO_COME, State
 from publishing.transitions import Origin, move
@@ -59,3 +60,4 @@ def _let_go(profile: Profile, clip_ids: Collection[UUID]) -> None:
     for publication in rows.exclude(state__in=sorted(FINAL)).select_for_update(of=("self",)).order_by("pk"):
         move(publication, State.CANCELLED, why="Its clip was deleted", origin=Origin.SYSTEM, due_at=None)
     rows.update(clip=None, file=None, cover=None)
+    rendition_files.purge(profile, clip_ids)

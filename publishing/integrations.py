@@ -39,9 +39,10 @@ def ensure_account(profile: Profile) -> PostizAccount | None:
     url = str(stored.settings["url"])
     account: PostizAccount
     account, _ = PostizAccount.objects.get_or_create(profile=profile, defaults={"base_url": url})
-    if account.base_url != url:
-        PostizAccount.objects.filter(pk=account.pk).update(base_url=url, integrations_at=None)
+    if account.base_url != url:  # another organisation, of which nothing is known yet
         account.base_url, account.integrations_at = url, None
+        account.rate_remaining, account.rate_resets_at, account.blocked_until = account.rate_limit, None, None
+        account.save()
     return account
 
 
@@ -52,9 +53,7 @@ def credential_changed(profile: Profile) -> None:
     if account is None:
         PostizAccount.objects.for_profile(profile).delete()
         return
-    PostizAccount.objects.filter(pk=account.pk).update(
-        paused_at=None, problem=None, integrations_at=None, blocked_until=None, rate_resets_at=None, rate_remaining=1
-    )
+    PostizAccount.objects.filter(pk=account.pk).update(paused_at=None, problem=None, integrations_at=None)
     preferences, now = preferences_of(profile), timezone.now()
     waiting = Publication.objects.for_profile(profile).filter(state=State.SCHEDULED, error__isnull=False)
     for publication in waiting.select_related("integration"):

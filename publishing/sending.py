@@ -113,7 +113,7 @@ def upload(held: Held, watch: uploads.Watch) -> list[Media]:
     publication = held.publication
     watch = replace(watch, alive=lambda: claims.renew(publication, held.claim))
     try:
-        return [_ensure(held, file, watch) for file in (publication.file, publication.cover) if file is not None]
+        return [_ensure(held, file, watch) for file in _files(publication)]
     except uploads.Elsewhere as busy:
         why = problem("upload_elsewhere", "Its file is being uploaded by another worker.")
         raise held.give_back(busy.again, why) from busy
@@ -123,6 +123,13 @@ def upload(held: Held, watch: uploads.Watch) -> list[Media]:
         raise held.give_back(timezone.now(), problem(error.code, error.message)) from error
     except PostizError as error:
         raise unsent(held, error) from error
+
+
+def _files(publication: Publication) -> list[StoredFile]:
+    files = [publication.file]
+    if publication.integration.identifier in _COVER_BESIDE | _COVER_WITHIN | set(_COVER_SETTING):
+        files.append(publication.cover)
+    return [file for file in files if file is not None]
 
 
 def _ensure(held: Held, file: StoredFile, watch: uploads.Watch) -> Media:
@@ -340,7 +347,7 @@ def record(held: Held, reply: Created | Exception) -> None:
         _accepted(held, reply)
         return
     if isinstance(reply, PostizError) and not isinstance(reply, errors.OutcomeUnknown):
-        if isinstance(reply, errors.NotSent | errors.BadKey | errors.NoSubscription):
+        if isinstance(reply, errors.Unavailable | errors.BadKey | errors.NoSubscription):  # turned away uncounted
             budget.refund(held.account)
         raise unsent(held, reply, fingerprint_at=None, submitting_since=None)
     if not isinstance(reply, errors.OutcomeUnknown):

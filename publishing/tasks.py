@@ -4,6 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
+import publishing.rendition_tasks  # noqa: F401 - registers its kind of job
 from editai.clips.models import Clip
 from jobs.execution import Attempt, JobError, Outcome
 from jobs.registry import job_kind

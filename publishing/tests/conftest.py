@@ -39,3 +39,9 @@ def video(tmp_path: Path) -> Path:
     path = tmp_path / "clip.mp4"
     path.write_bytes(MP4 + b"\0" * 300_000)
     return path
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client does not wait between its tries."""
+    monkeypatch.setattr(Postiz, "pause", lambda self, attempt: None)
