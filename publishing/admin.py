@@ -1,5 +1,5 @@
 """The admin of publishing, by subject. States, words and approvals change through the services alone."""
 
-from publishing.admins import channels, publications, review, texts
+from publishing.admins import channels, publications, review, rules, texts
 
-__all__ = ["channels", "publications", "review", "texts"]
+__all__ = ["channels", "publications", "review", "rules", "texts"]
