@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.urls import get_script_prefix, reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -77,14 +76,7 @@ class JobSerializer(StrictModelSerializer):
         request = self.context.get("request")
         if request is None or job.output is None or job.output.state != StoredFile.State.STORED:
             return None
-        return links.sign(
-            user=request.user,
-            profile=request._request.profile,
-            path="/" + reverse("job-download", args=[job.pk]).removeprefix(get_script_prefix()),
-            variant="output",
-            version=job.output.pk,
-            attachment=True,
-        )
+        return links.media_link(request, "job-download", job.pk, "output", job.output.pk, attachment=True)
 
 
 class JobDetailSerializer(JobSerializer):

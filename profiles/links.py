@@ -7,14 +7,16 @@ each use. Expiry is rounded to a grid, so that a list renders the same bytes, an
 
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
+from django.urls import get_script_prefix, reverse
 
 from profiles.errors import NotFound
-from profiles.models import Profile, User
+from profiles.models import Profile, StoredFile, User
 
 _signer = Signer(salt="editai.media-link")
 
@@ -39,6 +41,28 @@ def sign(
     payload = [str(user.pk), str(profile.pk), path, variant, str(version), int(attachment), expires_at]
     query = {"variant": variant, **({"download": "1"} if attachment else {}), "sig": _signer.sign_object(payload)}
     return f"{path}?{urlencode(query)}"
+
+
+def media_link(
+    request: Any, route: str, row_id: UUID, variant: str, version: UUID | str | None, *, attachment: bool = False
+) -> str | None:
+    """A link for the caller of `request` (DRF's or Django's) to the media of a row, at the named route that takes its
+    id; None when there is no such file (yet). `version` is the id of the stored file: the link dies with it."""
+    if version is None:
+        return None
+    inner: Any = getattr(request, "_request", request)
+    # the signature covers the path without a brand's prefix
+    path = "/" + reverse(route, args=[row_id]).removeprefix(get_script_prefix())
+    return sign(
+        user=inner.user, profile=inner.profile, path=path, variant=variant, version=version, attachment=attachment
+    )
+
+
+def check_version(request: Any, file: StoredFile) -> None:
+    """NotFound when the caller came by a signed link to another version of the file."""
+    link = getattr(getattr(request, "_request", request), "link", None)
+    if link is not None and link.version != str(file.pk):
+        raise NotFound
 
 
 def read(*, path: str, variant: str, attachment: bool, signature: str) -> SignedLink:

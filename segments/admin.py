@@ -12,9 +12,9 @@ from django.utils.html import format_html
 from profiles import trash
 from profiles.admin_base import HistoryAdmin, ProfileAdmin
 from profiles.errors import Conflict, Invalid, NotFound
+from profiles.links import media_link
 from profiles.models import Role
 from segments import selectors, services, sources
-from segments.links import media_link
 from segments.models import Segment, SegmentLabel, SourceVideo
 
 

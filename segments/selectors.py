@@ -96,9 +96,10 @@ def in_state(queryset: GuardedQuerySet, state: str) -> GuardedQuerySet:
     return known.filter(ended) if state == FAILED else known.filter(~ended, state=state)
 
 
-def source_named(profile: Profile, source_id: UUID) -> SourceVideo:
-    """One source outside the trash; NotFound otherwise."""
-    source: SourceVideo | None = SourceVideo.objects.for_profile(profile).filter(pk=source_id, trashed_at=None).first()
+def source_named(profile: Profile, source_id: UUID, *, with_frames: bool = False) -> SourceVideo:
+    """One source outside the trash, without its frame times unless they are asked for; NotFound otherwise."""
+    rows = SourceVideo.objects.for_profile(profile).filter(pk=source_id, trashed_at=None)
+    source: SourceVideo | None = rows.defer("search_text", *(() if with_frames else ("frame_index",))).first()
     if source is None:
         raise NotFound
     return source

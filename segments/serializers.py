@@ -9,8 +9,8 @@ from rest_framework import serializers
 from jobs.models import Status
 from jobs.serializers import JobErrorSerializer
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer, TenantIdsField
+from profiles.links import media_link
 from segments.labels import MAX_LABEL_LENGTH, MAX_LABELS
-from segments.links import media_link
 from segments.models import Segment, SegmentLabel, SourceVideo
 from segments.selectors import STATES, error_of, ingest_of, labels_of, state_of
 from segments.sources import MAX_NAME

@@ -23,11 +23,11 @@ from profiles.api.errors import CHECK_FIELDS
 from profiles.api.media import media_action, serve_file
 from profiles.api.viewsets import CreateMixin, DestroyMixin, ListMixin, PatchMixin, ProfileViewSet, RetrieveMixin
 from profiles.errors import Conflict, Invalid
+from profiles.links import check_version
 from profiles.models import Role, StoredFile
 from segments import selectors, services, sources
 from segments.filters import SegmentFilter, SegmentsOfSourceFilter, SourceVideoFilter
 from segments.frames import frame_table
-from segments.links import check_version
 from segments.match_srt import match_srt
 from segments.models import Segment, SourceVideo
 from segments.serializers import (
@@ -133,7 +133,7 @@ class SourceVideoViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, Dest
     @action(detail=True, methods=["get"])
     def frames(self, request: Request, pk: Any = None) -> Response:
         """When each frame begins. 409 until the source is markable."""
-        source = selectors.source_named(self.profile, self._id())
+        source = selectors.source_named(self.profile, self._id(), with_frames=True)
         start, end = (_seconds(request, name) for name in ("start", "end"))
         return Response(FramesSerializer(frame_table(source, start, end)).data)
 

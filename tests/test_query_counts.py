@@ -89,6 +89,8 @@ def _grow_footage(owner: Person, tmp_path: Path, number: int, world: World) -> N
         preset=ExportPreset.objects.order_by("position")[0],
         file=file,
         poster=file,
+        cover=file,
+        cover_source="image",
         recipe_hash=str(number),
         rendered_hash=str(number),
     )

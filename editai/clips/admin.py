@@ -31,6 +31,9 @@ class ClipAdmin(ProfileAdmin):
         "duration_seconds",
         "loudness_lufs",
         "true_peak_dbtp",
+        "media",
+        "cover_source",
+        "cover_at_seconds",
         "recipe",
         "recipe_hash",
         "rendered_hash",
@@ -43,7 +46,7 @@ class ClipAdmin(ProfileAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        return rows if request.resolver_match and request.resolver_match.kwargs else rows.defer("recipe")
+        return rows if request.resolver_match and request.resolver_match.kwargs else rows.defer("recipe", "media")
 
 
 @admin.register(ExportPreset)

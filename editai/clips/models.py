@@ -54,7 +54,9 @@ class Clip(Trashable):
 
     `recipe`: all that shapes it, as it was last asked for; `recipe_hash` its digest; `rendered_hash` the digest of
     what `file` was made from. The same recipe is not encoded twice. `is_stale`: the project would give another
-    clip now than `file` is. A clip that is rendered anew keeps its file until the new one is there.
+    clip now than `file` is. A clip that is rendered anew keeps its file until the new one is there. `media`: what
+    `file` is (`render.facts.describe`); null for one rendered before facts were kept. `cover`: the still that networks
+    show.
 
     `state` says queued until a render has ended well, or badly as one of several; what has become of it in the
     meantime is in `job`. Callers read `shown_state`.
@@ -71,6 +73,10 @@ class Clip(Trashable):
         READY = "ready", "Ready"
         FAILED = "failed", "Failed"
 
+    class CoverSource(models.TextChoices):
+        FRAME = "frame", "A picture of the clip"
+        IMAGE = "image", "An uploaded picture"
+
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="clips", editable=False)
     name = models.CharField(max_length=200)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, editable=False)
@@ -86,6 +92,10 @@ class Clip(Trashable):
     is_stale = models.BooleanField(default=False, editable=False)
     file = models.ForeignKey(StoredFile, null=True, on_delete=models.PROTECT, related_name="+", editable=False)
     poster = models.ForeignKey(StoredFile, null=True, on_delete=models.PROTECT, related_name="+", editable=False)
+    cover = models.ForeignKey(StoredFile, null=True, on_delete=models.PROTECT, related_name="+", editable=False)
+    cover_source = models.CharField(max_length=5, choices=CoverSource.choices, default="", blank=True, editable=False)
+    cover_at_seconds = models.FloatField(null=True, editable=False, help_text="Of a picture of the clip: when.")
+    media = models.JSONField(null=True, editable=False)
     duration_seconds = models.FloatField(null=True, editable=False)
     loudness_lufs = models.FloatField(null=True, editable=False, help_text="Null: silent, or not rendered yet.")
     true_peak_dbtp = models.FloatField(null=True, editable=False)
@@ -103,6 +113,12 @@ class Clip(Trashable):
             models.CheckConstraint(
                 condition=Q(file__isnull=True, rendered_hash="") | Q(file__isnull=False) & ~Q(rendered_hash=""),
                 name="clip_knows_what_its_file_is",
+            ),
+            models.CheckConstraint(
+                condition=Q(cover__isnull=True, cover_source="", cover_at_seconds__isnull=True)
+                | Q(cover__isnull=False, cover_source="image", cover_at_seconds__isnull=True)
+                | Q(cover__isnull=False, cover_source="frame", cover_at_seconds__gte=0),
+                name="clip_cover_says_where_it_is_from",
             ),
         ]
         indexes = [

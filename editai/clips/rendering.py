@@ -17,11 +17,15 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from editai.clips.covers import AREA as COVERS
+from editai.clips.covers import frame_at
 from editai.clips.models import Clip
 from editai.clips.recipes import Plan, build
+from editai.clips.render.facts import Facts, facts_of
 from editai.clips.render.poster import poster as write_poster
 from editai.clips.render.render import render
 from editai.clips.staleness import refresh
+from editai.clips.stills import still_of_clip
 from editai.clips.users import Why, ask_before_change
 from editai.projects.models import Project
 from editai.projects.timeline import frame_indexes
@@ -54,6 +58,17 @@ class _Made:
     duration_seconds: float
     lufs: float | None
     true_peak: float | None
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class _Cover:
+    """The picture of a new file that takes the place of the one of the old file at `wanted` seconds: taken at `taken`
+    seconds, or None when the clip has become too short for it."""
+
+    wanted: float
+    taken: float | None = None
+    file: StoredFile | None = None
 
 
 def _commit(attempt: Attempt, clip_id: UUID, write: Callable[[Clip | None], T]) -> T:
@@ -99,7 +114,23 @@ def render_clip(attempt: Attempt, clip_id: UUID, digest: str, span: tuple[float,
     if clip is None:
         return
     made = _copy_of_twin(attempt, clip, digest) or _rendered(attempt, clip.recipe, span, which)
-    _commit(attempt, clip_id, partial(_put_in_place, digest, made))
+    while not _commit(attempt, clip_id, partial(_put_in_place, digest, made, _new_cover(attempt, clip, made))):
+        attempt.check()  # another moment was chosen for the cover meanwhile
+
+
+def _new_cover(attempt: Attempt, clip: Clip, made: _Made) -> _Cover | None:
+    """The cover again out of the new file, if it is a picture of the clip."""
+    of_frame = Clip.objects.filter(pk=clip.pk, cover_source=Clip.CoverSource.FRAME)
+    wanted = of_frame.values_list("cover_at_seconds", flat=True).first()
+    if wanted is None:
+        return None
+    if wanted >= made.duration_seconds:
+        return _Cover(wanted)
+    rate = made.facts["video"]["frame_rate"]
+    frame, out = frame_at(wanted, rate), attempt.scratch / "cover.jpg"
+    with attempt.local(made.file) as path:
+        still_of_clip(path, frame, rate, out, run=attempt.ffmpeg)
+    return _Cover(wanted, round(frame / rate, 6), attempt.store(out, COVERS, ".jpg"))
 
 
 def _copy_of_twin(attempt: Attempt, clip: Clip, digest: str) -> _Made | None:
@@ -117,12 +148,10 @@ def _copy_of_twin(attempt: Attempt, clip: Clip, digest: str) -> _Made | None:
                 shutil.copyfile(path, attempt.scratch / name)
     except FileNotFoundError:  # the twin is being deleted
         return None
-    return _store(
-        attempt,
-        attempt.scratch / "clip.mp4",
-        attempt.scratch / "poster.jpg",
-        (twin.duration_seconds, twin.loudness_lufs, twin.true_peak_dbtp),
-    )
+    copy = attempt.scratch / "clip.mp4"
+    facts = twin.media or facts_of(copy, should_stop=attempt.should_stop, on_usage=attempt.count)
+    measured = (twin.duration_seconds, twin.loudness_lufs, twin.true_peak_dbtp, facts)
+    return _store(attempt, copy, attempt.scratch / "poster.jpg", measured)
 
 
 def _rendered(attempt: Attempt, plan: Plan, span: tuple[float, float], which: str) -> _Made:
@@ -143,7 +172,7 @@ def _rendered(attempt: Attempt, plan: Plan, span: tuple[float, float], which: st
     picture = attempt.scratch / "poster.jpg"
     write_poster(out, picture, duration_seconds=found.duration_seconds, run=attempt.ffmpeg)
     attempt.report("Storing the clip", first + (last - first) * 0.98)
-    return _store(attempt, out, picture, (found.duration_seconds, found.lufs, found.true_peak))
+    return _store(attempt, out, picture, (found.duration_seconds, found.lufs, found.true_peak, found.facts))
 
 
 def _store(attempt: Attempt, clip: Path, picture: Path, facts: Sequence[Any]) -> _Made:
@@ -172,10 +201,15 @@ def _sources(attempt: Attempt, plan: Plan, stack: ExitStack) -> tuple[Any, Any, 
     return sources, paths, frames
 
 
-def _put_in_place(digest: str, made: _Made, clip: Clip | None) -> None:
+def _put_in_place(digest: str, made: _Made, cover: _Cover | None, clip: Clip | None) -> bool:
+    """False when the cover is not the one that is wanted by now: make that first."""
+    prepared = cover.file if cover else None
     if clip is None or clip.recipe_hash != digest:  # deleted, or wanted otherwise: this one is nobody's
-        doom([made.file, made.poster])
-        return
+        doom([made.file, made.poster, prepared])
+        return True
+    if clip.cover_source != Clip.CoverSource.IMAGE and clip.cover_at_seconds != (cover.wanted if cover else None):
+        doom([prepared])
+        return False
     if clip.file_id is not None:
         # queued when nobody used the file; since then the edit may have been undone and a post of the file planned
         ask_before_change(clip.profile, [clip.pk], Why.RENDER)
@@ -184,10 +218,18 @@ def _put_in_place(digest: str, made: _Made, clip: Clip | None) -> None:
     clip.state, clip.error, clip.rendered_hash = Clip.State.READY, None, digest
     clip.duration_seconds = made.duration_seconds
     clip.loudness_lufs, clip.true_peak_dbtp = made.lufs, made.true_peak
+    clip.media = made.facts
+    if clip.cover_source == Clip.CoverSource.FRAME and cover is not None:
+        old.append(clip.cover)
+        clip.cover, clip.cover_at_seconds = cover.file, cover.taken
+        clip.cover_source = Clip.CoverSource.FRAME if cover.file else ""
+    elif prepared is not None:  # a picture was uploaded meanwhile
+        old.append(prepared)
     clip.rendered_at = timezone.now()
     clip.save()
     doom(old)
     refresh(clip.project, may_refuse=False)  # the other clips of the project are not what this render is about
+    return True
 
 
 def mark_failed(attempt: Attempt, item: Mapping[str, str], error: Mapping[str, Any]) -> None:

@@ -41,13 +41,13 @@ def _purge(clip: Clip) -> None:
 
 
 def _delete(clip: Clip) -> None:
-    files = [clip.file, clip.poster]
+    files = [clip.file, clip.poster, clip.cover]
     clip.delete()
     doom(files)
 
 
 def _purge_project(project: Project) -> None:
-    clips = list(_of(project).select_related("file", "poster").defer("recipe"))
+    clips = list(_of(project).select_related("file", "poster", "cover").defer("recipe", "media"))
     tell_purged(project.profile, [clip.pk for clip in clips])
     for clip in clips:
         _delete(clip)
@@ -62,7 +62,7 @@ def register() -> None:
             purge=_purge,
             on_trash=_thrown,
             on_restore=_restored,
-            rows=lambda: Clip.objects.defer("recipe"),
+            rows=lambda: Clip.objects.defer("recipe", "media"),
         )
     )
     goes_along(_of, on_trash=_project_thrown, purge=_purge_project)

@@ -1,5 +1,6 @@
 """Clips over HTTP: made from projects, looked at, streamed, rendered anew."""
 
+from pathlib import Path
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,13 +12,15 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from editai.clips import services
+from editai.clips import covers, services
 from editai.clips.models import Clip, ExportPreset
+from editai.clips.pictures import check_bytes
 from editai.clips.selectors import ClipFilter, clips_alive
 from editai.clips.serializers import (
     ClipDetailSerializer,
     ClipInputSerializer,
     ClipSerializer,
+    CoverInputSerializer,
     GenerateSerializer,
     PresetListSerializer,
     SelectSerializer,
@@ -31,9 +34,11 @@ from profiles.api.errors import CHECK_FIELDS
 from profiles.api.media import media_action, serve_file
 from profiles.api.viewsets import DestroyMixin, ListMixin, PatchMixin, ProfileViewSet
 from profiles.errors import Invalid, NotFound
-from segments.links import check_version
+from profiles.links import check_version
 
 VARIANTS = ("video", "poster")
+_ALSO_LOADED = {"stream": "poster", "cover": "cover", "set_cover": "preset"}
+_FORM_OVERHEAD = 2**16  # bytes of borders beside a file
 
 
 def _accepted(view: ProfileViewSet, job: Job) -> Response:
@@ -48,7 +53,11 @@ class ClipViewSet(ListMixin, PatchMixin, DestroyMixin, ProfileViewSet):
 
     queryset = Clip.objects.filter(trashed_at=None)
     serializer_class = ClipSerializer
-    input_serializers = {"partial_update": ClipInputSerializer, "select": SelectSerializer}
+    input_serializers = {
+        "partial_update": ClipInputSerializer,
+        "select": SelectSerializer,
+        "set_cover": CoverInputSerializer,
+    }
     filterset_class = ClipFilter
     search_fields = ("name", "project__name")
     ordering_fields = ("created_at", "name", "duration_seconds")
@@ -57,8 +66,9 @@ class ClipViewSet(ListMixin, PatchMixin, DestroyMixin, ProfileViewSet):
     def get_queryset(self) -> QuerySet[Any]:
         if getattr(self, "swagger_fake_view", False):
             return super().get_queryset()
-        rows = clips_alive(self.profile)
-        return rows.select_related("poster") if self.action == "stream" else rows
+        rows = clips_alive(self.profile, in_detail=self.action in {"retrieve", "set_cover"})
+        more = _ALSO_LOADED.get(self.action)
+        return rows.select_related(more) if more else rows
 
     @extend_schema(responses=ClipDetailSerializer)
     def retrieve(self, request: Request, pk: Any = None) -> Response:
@@ -103,6 +113,41 @@ class ClipViewSet(ListMixin, PatchMixin, DestroyMixin, ProfileViewSet):
         if file is not None:
             check_version(request, file)
         return serve_file(request, file, name=clip.name)
+
+    @media_action(content_type="image/jpeg")
+    def cover(self, request: Request, pk: Any = None) -> HttpResponseBase:
+        """The still that networks show for the clip: a JPEG. 404 when there is none."""
+        clip = self.get_object()
+        if clip.cover is not None:
+            check_version(request, clip.cover)
+        return serve_file(request, clip.cover, name=clip.name)
+
+    @extend_schema(request=CoverInputSerializer, responses=ClipSerializer)
+    @cover.mapping.put
+    @cover.mapping.post
+    def set_cover(self, request: Request, pk: Any = None) -> Response:
+        """Sets the cover: an uploaded picture, cropped to the clip's shape, or with `at_seconds` the picture on screen
+        then. A render keeps an uploaded one, and takes one of the clip anew at the same moment."""
+        clip = self.get_object()
+        check_bytes(int(request.META.get("CONTENT_LENGTH") or 0) - _FORM_OVERHEAD)  # before it is received
+        body = self.read_body().validated_data
+        give_back = covers.SLOTS.take(request._request)
+        try:
+            if "image" in body:
+                path = Path(body["image"].temporary_file_path())
+                covers.cover_set_image(profile=self.profile, clip=clip, path=path)
+            else:
+                covers.cover_set_frame(profile=self.profile, clip=clip, at_seconds=body["at_seconds"])
+        finally:
+            give_back()
+        return self.answer(self.get_queryset().get(pk=clip.pk))
+
+    @extend_schema(request=None, responses={204: None})
+    @cover.mapping.delete
+    def remove_cover(self, request: Request, pk: Any = None) -> Response:
+        """Removes the cover; networks choose one themselves then. 404 when there is none."""
+        covers.cover_remove(profile=self.profile, clip=self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class ProjectClipsViewSet(ListMixin, ProfileViewSet):

@@ -20,7 +20,7 @@ from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
-from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
@@ -185,11 +185,8 @@ def _nothing() -> None:
 # --- for views -----------------------------------------------------------------------------------------
 
 
-class AnyAccept(BaseContentNegotiation):
+class AnyAccept(DefaultContentNegotiation):
     """Players ask for all sorts of types; there is one to have."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return next(iter(parsers), None)
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         renderer: BaseRenderer = next(iter(renderers))

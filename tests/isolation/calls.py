@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from editai.clips.tests.images import png
 from tests.isolation.checker import Call, Ids
 
 SOURCE, SEGMENT, PROJECT, CLIP = ({"pk": name} for name in ("source", "segment", "project", "clip"))
@@ -17,6 +18,10 @@ def footage(ids: Ids) -> dict[str, Any]:
     """An upload that looks like MP4 by its first bytes; nothing decodes it here."""
     head = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
     return {"video": SimpleUploadedFile("new.mp4", head + bytes(2000), content_type="video/mp4"), "name": "New"}
+
+
+def cover(ids: Ids) -> dict[str, Any]:
+    return {"image": SimpleUploadedFile("cover.png", png(), content_type="image/png")}
 
 
 # Routes that need no profile: each carries its own proof, or tells nothing that is anybody's.
@@ -124,5 +129,9 @@ CALLS: dict[tuple[str, str], Call] = {
     ("clip-render", "post"): Call(path=CLIP, status=202),
     ("clip-select", "post"): Call(path=CLIP),
     ("clip-stream", "get"): Call(path=CLIP),
+    ("clip-cover", "get"): Call(path=CLIP),
+    ("clip-cover", "put"): Call(path=CLIP, body=cover, multipart=True),
+    ("clip-cover", "post"): Call(path=CLIP, body=cover, multipart=True),
+    ("clip-cover", "delete"): Call(path=CLIP, status=204),
     ("presets", "get"): Call(),
 }

@@ -88,6 +88,8 @@ def _tenant_rows(profile: Profile, tmp_path: Path) -> dict[str, Any]:
         preset=ExportPreset.objects.order_by("position")[0],
         file=stored_file(profile, tmp_path),
         poster=stored_file(profile, tmp_path, ".jpg"),
+        cover=stored_file(profile, tmp_path, ".jpg"),
+        cover_source=Clip.CoverSource.IMAGE,
         recipe_hash="made",
         rendered_hash="made",
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from editai.clips.render.errors import ChangingSourceError
+from editai.clips.render.facts import Facts
 from editai.clips.render.graph import mux_command, picture_command, sound_command
 from editai.clips.render.loudness import level
 from editai.clips.render.runner import Meter, Runner
@@ -37,7 +38,8 @@ class RenderReport:
     `duration_seconds` of the picture; `lufs` and `true_peak` (dBTP) of the encoded sound, None for silence;
     `loudness_reached`: False when the peak limit did not allow the loudness; `unreadable_sound`: numbers of
     entries (from 0) whose sound could not be decoded and is silent; `parts`: encodes of the picture that were
-    joined; `usage`: CPU and wall seconds of all processes, memory of the largest.
+    joined; `facts`: what the file is (`facts.describe`); `usage`: CPU and wall seconds of all processes, memory of
+    the largest.
     """
 
     width: int
@@ -50,6 +52,7 @@ class RenderReport:
     loudness_reached: bool
     parts: int
     usage: Usage
+    facts: Facts
     unreadable_sound: tuple[int, ...] = field(default=())
 
 
@@ -79,8 +82,8 @@ def render(
     picture.unlink()
     sound.unlink()
     work.progress.tell("Checking the clip", JOINED)
-    found = verify(clip, recipe.preset, frames, samples, work.meter)
-    size = clip.stat().st_size
+    verified = verify(clip, recipe.preset, frames, samples, work.meter)
+    found = verified.loudness
     shutil.move(clip, out)
     work.progress.tell("Checking the clip", 1.0)
     width, height = recipe.preset.size
@@ -89,7 +92,8 @@ def render(
         height=height,
         frames=frames,
         duration_seconds=float(frames / recipe.preset.fps),
-        size=size,
+        size=verified.facts["size"],
+        facts=verified.facts,
         lufs=found.lufs,
         true_peak=found.true_peak,
         loudness_reached=not is_limited,

@@ -1,12 +1,13 @@
 """Looks at a finished clip with the eyes of somebody who did not make it."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from editai.clips.render.errors import BadOutputError
+from editai.clips.render.facts import Facts, describe
 from editai.clips.render.loudness import Loudness, measure, peak_is_fine
 from editai.clips.render.runner import Meter
 from editai.clips.render.spec import SAMPLE_RATE, Preset
@@ -17,8 +18,16 @@ from segments.probe import MediaError, probe
 _AAC_PACKET = 1024
 
 
-def verify(path: Path, preset: Preset, frames: int, samples: int, meter: Meter) -> Loudness:
-    """Prove that `path` is the clip that was ordered and measure its sound.
+@dataclass(frozen=True)
+class Verified:
+    """What was found: its sound as measured, and what the file is (`facts.describe`)."""
+
+    loudness: Loudness
+    facts: Facts
+
+
+def verify(path: Path, preset: Preset, frames: int, samples: int, meter: Meter) -> Verified:
+    """Prove that `path` is the clip that was ordered, measure its sound and note what the file is.
 
     Checked: one H.264 High stream of the right size with square pixels, upright; exactly `frames` frames at a
     constant rate; AAC 48 kHz stereo as long as the picture; the index at the front; the peak limit. Raises
@@ -29,7 +38,8 @@ def verify(path: Path, preset: Preset, frames: int, samples: int, meter: Meter) 
     except MediaError as error:
         raise BadOutputError([f"the clip cannot be read: {error.code}"]) from error
     faults = [*_picture_faults(info, preset, frames), *_sound_faults(info)]
-    if not index_comes_first(path):
+    facts = describe(path, info)
+    if not facts["faststart"]:
         faults.append("the index is not at the front")
     if faults:
         raise BadOutputError(faults)
@@ -38,7 +48,7 @@ def verify(path: Path, preset: Preset, frames: int, samples: int, meter: Meter) 
         raise BadOutputError([f"{found.samples} samples of sound instead of {samples}"])
     if not peak_is_fine(found, preset):
         raise BadOutputError([f"the true peak is {found.true_peak} dBTP, above {preset.peak_dbtp}"])
-    return found
+    return Verified(found, facts)
 
 
 def _picture_faults(info: MediaInfo, preset: Preset, frames: int) -> list[str]:
@@ -66,25 +76,3 @@ def _sound_faults(info: MediaInfo) -> list[str]:
         return ["there is no sound stream"]
     found = (audio.codec, audio.sample_rate, audio.channels)
     return [] if found == ("aac", SAMPLE_RATE, 2) else [f"the sound is {found}"]
-
-
-def index_comes_first(path: Path) -> bool:
-    """Whether an MP4's index (moov) lies before its media (mdat): playback starts before all is loaded."""
-    return next((kind for kind in _boxes(path) if kind in (b"moov", b"mdat")), None) == b"moov"
-
-
-def _boxes(path: Path) -> Iterator[bytes]:
-    """Types of the file's outermost boxes, in order."""
-    size = path.stat().st_size
-    position = 0
-    with path.open("rb") as file:
-        while position + 8 <= size:
-            file.seek(position)
-            header = file.read(16)
-            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-            if length == 1:
-                length = int.from_bytes(header[8:16], "big")
-            yield kind
-            if length < 8:  # 0: up to the end of the file
-                break
-            position += length
