@@ -35,7 +35,7 @@ class PublicationAdmin(HistoryAdmin):
 
     list_display = ("clip_name", "integration", "status", "scheduled_at", "live", "created_by", "created_at")
     list_display_links = ("clip_name",)
-    list_filter = ("state", "integration__identifier", "scheduled_at")
+    list_filter = ("state", "integration", "scheduled_at")
     list_select_related = ("integration", "created_by")
     search_fields = ("clip_name", "caption", "=id")
     ordering = ("-created_at", "-id")
@@ -160,7 +160,7 @@ class OutboxItemAdmin(HistoryAdmin):
             item.admin_request = request
         return item
 
-    @admin.display(description="")
+    @admin.display(description="What this is")
     def label(self, item: OutboxItem) -> str:
         return outbox.LABEL
 
@@ -180,7 +180,7 @@ class OutboxItemAdmin(HistoryAdmin):
     def settings(self, item: OutboxItem) -> str:
         return ", ".join(f"{name}: {value}" for name, value in sorted(item.publication.settings.items())) or "-"
 
-    @admin.display(description="Posted at")
+    @admin.display(description="Posted where")
     def live(self, item: OutboxItem) -> str | SafeString:
         return shown.web_link(item.publication.release_url)
 

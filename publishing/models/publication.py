@@ -123,7 +123,7 @@ class Publication(ProfileOwned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.clip_name} → {self.integration_id} ({self.get_state_display().lower()})"
+        return f"{self.clip_name} ({self.get_state_display().lower()})"
 
 
 class PublicationEvent(ProfileOwned):

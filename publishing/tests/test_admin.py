@@ -151,6 +151,14 @@ def test_another_brands_rows_are_out_of_reach(browser: Client, stranger: Person,
         assert Publication.objects.get(pk=theirs.pk).state == State.AWAITING_APPROVAL
 
 
+def test_lists_are_narrowed_down_by_state_and_channel(browser: Client, rows: dict[str, Any]) -> None:
+    row = rows["publication"]
+    for query in (f"state__exact={State.SCHEDULED}", f"integration__id__exact={row.integration_id}"):
+        page = browser.get(f"{reverse('admin:publishing_publication_changelist')}?{query}")
+        assert page.status_code == 200, query
+        assert page.context["cl"].result_count == 1, query
+
+
 def test_a_link_is_revoked(browser: Client, rows: dict[str, Any]) -> None:
     assert "1 revoked." in act(browser, "revoke", rows["reviewlink"]).content.decode()
     assert ReviewLink.objects.get().revoked_at is not None
