@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from profiles.errors import Conflict
 from profiles.models import Profile, StoredFile
-from publishing import approval, budget, claims, fingerprints, health, uploads, waiting
+from publishing import approval, budget, claims, fingerprints, health, rhythm, uploads, waiting
 from publishing import postiz_errors as errors
 from publishing.checking import channel_problem, clip_problem
 from publishing.models import PostizAccount, Publication
@@ -34,7 +34,6 @@ from publishing.transitions import Origin, note, problem, try_move
 
 log = logging.getLogger(__name__)
 
-FIRST_CHECK = timedelta(seconds=20)  # after its date
 _CALL_SECONDS = timedelta(seconds=90)  # what the call may take; a claim that ends before it is too old to begin
 _COVER_BESIDE = frozenset({"pinterest"})  # a video needs its cover as a second item
 _COVER_WITHIN = frozenset({"reddit"})  # … as its thumbnail
@@ -358,6 +357,7 @@ def record(held: Held, reply: Created | Exception) -> None:
 def _accepted(held: Held, created: Created) -> None:
     publication = held.publication
     assert publication.fingerprint_at is not None
+    now = timezone.now()
     done = try_move(
         publication,
         State.SUBMITTED,
@@ -365,8 +365,8 @@ def _accepted(held: Held, created: Created) -> None:
         origin=Origin.WORKER,
         claim=held.claim,
         external_post_id=created.post_id[:100],
-        submitted_at=timezone.now(),
-        next_check_at=publication.fingerprint_at + FIRST_CHECK,
+        submitted_at=now,
+        next_check_at=rhythm.next_check(publication.fingerprint_at, now),
         detail={"post_id": created.post_id},
     )
     if not done:
