@@ -17,6 +17,7 @@ from jobs.models import Job
 from profiles import credentials, scope, services, trash
 from profiles.models import Membership, Role, User
 from segments.models import SegmentLabel
+from tests.isolation import publishing_rows
 from tests.isolation import world as worlds
 from tests.isolation.calls import CALLS
 from tests.isolation.checker import World
@@ -42,6 +43,17 @@ BASELINES = {
     "project-clips": 4,
     "clip-list": 3,
     "presets": 3,
+    "publication-list": 3,
+    "publication-detail": 5,
+    "publishing-calendar": 4,
+    "publishing-integrations": 7,
+    "publishing-slots": 6,
+    "caption-set-list": 3,
+    "caption-set-last": 5,
+    "hashtag-set-list": 3,
+    "approval-list": 3,
+    "review-link-list": 3,
+    "outbox-list": 3,
 }
 ANSWERS = [route for route in api_routes() if route.method == "get" and route.name in BASELINES]
 
@@ -95,6 +107,7 @@ def _grow_footage(owner: Person, tmp_path: Path, number: int, world: World) -> N
         rendered_hash=str(number),
     )
     trash.throw_away(Project.objects.create(profile=profile, name=f"Old {number}"))
+    publishing_rows.grow(profile, Clip.objects.get(pk=world.ids["clip"]), number)
     NotifyTarget.objects.create(
         profile=profile, kind="webhook", address=f"http://{number}.invalid/", ciphertext=credentials.encrypt("x")
     )
@@ -104,7 +117,7 @@ def _grow_footage(owner: Person, tmp_path: Path, number: int, world: World) -> N
 def count(world: World, route: Route) -> int:
     url = reverse(route.name, kwargs={name: world.ids[key] for name, key in CALLS[route.key].path.items()})
     with CaptureQueriesContext(connection) as captured:
-        answer = world.owner.client.get(url)
+        answer = world.owner.client.get(url, query_params=dict(CALLS[route.key].query))
     assert answer.status_code == 200, answer.content
     return len(captured)
 

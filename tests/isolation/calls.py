@@ -6,9 +6,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from editai.clips.tests.images import png
 from tests.isolation.checker import Call, Ids
+from tests.isolation.publishing_calls import PUBLISHING
 
 SOURCE, SEGMENT, PROJECT, CLIP = ({"pk": name} for name in ("source", "segment", "project", "clip"))
 TARGET = {"pk": "notify_target"}
+WAITING, OUTBOX = {"pk": "waiting_publication"}, {"pk": "outbox_item"}
 # public, and saving it calls nobody
 WEBHOOK = {"kind": "webhook", "address": "http://192.88.98.1/hook"}
 SRT = "1\n00:00:00,000 --> 00:00:01,000\nhello\n"
@@ -134,4 +136,19 @@ CALLS: dict[tuple[str, str], Call] = {
     ("clip-cover", "post"): Call(path=CLIP, body=cover, multipart=True),
     ("clip-cover", "delete"): Call(path=CLIP, status=204),
     ("presets", "get"): Call(),
+    # publishing: what is reviewed, and the outbox
+    ("publication-approve", "post"): Call(path=WAITING),
+    ("publication-request-change", "post"): Call(path=WAITING, body=lambda ids: {"comment": "Louder"}),
+    ("approval-list", "get"): Call(),
+    ("approval-stream", "get"): Call(path=WAITING),
+    ("review-link-list", "get"): Call(),
+    ("review-link-list", "post"): Call(body=lambda ids: {"clip_id": str(ids["clip"])}, status=201, in_body=True),
+    ("review-link-detail", "delete"): Call(path={"pk": "review_link"}, status=204),
+    ("outbox-list", "get"): Call(),
+    ("outbox-detail", "get"): Call(path=OUTBOX),
+    ("outbox-detail", "delete"): Call(path=OUTBOX, status=204),
+    ("outbox-stream", "get"): Call(path=OUTBOX),
+    ("outbox-finish", "post"): Call(path=OUTBOX, body=lambda ids: {"url": "https://example.org/1"}),
+    ("outbox-undo", "post"): Call(path=OUTBOX),
+    **PUBLISHING,
 }

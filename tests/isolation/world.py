@@ -22,6 +22,8 @@ from profiles.models import ApiToken, Invitation, Membership, Profile, Role, Sto
 from segments.media_info import FrameIndex, MediaInfo, VideoStream
 from segments.models import Segment, SegmentLabel, SourceVideo
 from tests.isolation.checker import World
+from tests.isolation.publishing_rows import outbox_of, publishing_rows
+from tests.isolation.review_rows import review_rows
 
 ERROR = {"code": "x", "message": "x", "retryable": True, "next_step": ""}
 CREDENTIAL_KIND = CredentialKind("isolation", "Isolation probe")
@@ -36,6 +38,12 @@ def build(tmp_path: Path) -> World:
     )
     with scope.activate(owner.profile.pk):
         ids = {**_people_rows(owner, viewer), **_tenant_rows(owner.profile, tmp_path)}
+        reviewed = review_rows(owner.profile, owner.user, stored_file(owner.profile, tmp_path))
+        ids.update({name: row.pk for name, row in reviewed.items()})
+        ids.update(publishing_rows(owner.profile, stored_file(owner.profile, tmp_path)))
+    for person in (stranger, viewer, removed):  # they look at their own channels, too
+        with scope.activate(person.profile.pk):
+            outbox_of(person.profile)
     return World(ids, owner, stranger, viewer, removed, Counter())
 
 
