@@ -11,17 +11,18 @@ request_id: ContextVar[str] = ContextVar("editai_request_id", default="")
 request_profile: ContextVar[str] = ContextVar("editai_request_profile", default="")
 
 _SECRETS = re.compile(r"((?:[?&;]|\b)(?:sig|X-Amz-[A-Za-z-]+|token|api_key)=)[^&\s\"']+", re.IGNORECASE)
-_IN_PATH = re.compile(r"(/review/[^/\s\"'?]+/)[^/\s\"'?]+")  # whoever knows a review link's address may decide
+# whoever knows the address of a review link may decide, and that of a webhook may knock
+_IN_PATH = re.compile(r"(/(?:review|poke)/[^/\s\"'?]+/)[^/\s\"'?]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029\ud800-\udfff]")
 
 
 def redact(text: str) -> str:
-    """`text` without the values of signatures and keys in query strings, and without the secrets of review links."""
+    """`text` without the values of signatures and keys in query strings, and without the secrets that stand in paths."""
     return redact_path(_SECRETS.sub(r"\1[redacted]", text))
 
 
 def redact_path(text: str) -> str:
-    """`text` without the secrets of review links, which stand in the path."""
+    """`text` without the secrets of review links and webhooks, which stand in the path."""
     return _IN_PATH.sub(r"\1[redacted]", text)
 
 

@@ -27,6 +27,7 @@ SECRET = "c2VjcmV0"
         ("https://e.org/m?a=1&token=c2VjcmV0", "https://e.org/m?a=1&token=[redacted]"),
         ("/search?q=signature&sigma=1", "/search?q=signature&sigma=1"),
         ("/review/0190-a/c2VjcmV0/", "/review/0190-a/[redacted]/"),
+        ("/api/v1/publishing/poke/0190-a/c2VjcmV0/", "/api/v1/publishing/poke/0190-a/[redacted]/"),
         ("/%72eview/0190-a/c2VjcmV0/video/?a=1", "/review/0190-a/[redacted]/video/?a=1"),
         ("https://e.org/review/0190-a/c2VjcmV0/", "https://e.org/review/0190-a/[redacted]/"),
         ("/login/?next=/m%3Fsig%3Dc2VjcmV0&a=1", "/login/?next=[redacted]&a=1"),
