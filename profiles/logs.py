@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029\ud800-\udfff]"
 
 
 def redact(text: str) -> str:
-    """`text` without the values of signatures and keys in query strings, and without the secrets that stand in paths."""
+    """`text` without the values of signatures and keys in query strings, nor the secrets that stand in paths."""
     return redact_path(_SECRETS.sub(r"\1[redacted]", text))
 
 
