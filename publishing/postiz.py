@@ -58,7 +58,8 @@ DELETE_TIMEOUT = Timeout(connect=5, read=30, total=35)
 class PostRequest:
     """A post of one channel. `date`: with a zone, unique among the channel's posts to the millisecond.
 
-    `settings` as the network wants them; `client_ref` is our mark in them. `media`: what `upload` gave.
+    `settings` as the network wants them; `client_ref` is our mark in them. `media`: what `upload` gave. `comment`: the
+    first one below the post, if any.
     """
 
     channel_id: str
@@ -68,6 +69,7 @@ class PostRequest:
     date: datetime.datetime
     settings: Mapping[str, Any] = field(default_factory=dict)
     client_ref: str = ""
+    comment: str = ""
 
 
 class Postiz:
@@ -291,13 +293,15 @@ def post_body(post: PostRequest) -> bytes:
         settings["client_ref"] = post.client_ref
     if any("plug-" in name for name in settings):  # would set off a plug of Postiz
         raise Refused("A setting has a name that Postiz keeps for itself.", fields={"settings": ["Not allowed: plug-"]})
-    value = {"content": post_text(post.text), "image": list(_images(post.media))}
+    values = [{"content": post_text(post.text), "image": list(_images(post.media))}]
+    if post.comment:
+        values.append({"content": post_text(post.comment), "image": []})
     body = {
         "type": "schedule",  # anything but "draft" and "now" is one, a typo too: never from outside
         "date": moment(post.date),
         "shortLink": False,
         "tags": [],
-        "posts": [{"integration": {"id": post.channel_id}, "value": [value], "settings": settings}],
+        "posts": [{"integration": {"id": post.channel_id}, "value": values, "settings": settings}],
     }
     packed = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     if len(packed) >= MAX_POST_BYTES:

@@ -272,6 +272,7 @@ def request_of(held: Held, media: Sequence[Media]) -> PostRequest:
         date=publication.scheduled_at,
         settings=settings,
         client_ref=str(publication.pk),
+        comment=publication.first_comment,
     )
 
 

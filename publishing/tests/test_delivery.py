@@ -57,6 +57,18 @@ def test_a_post_is_handed_over_once_with_its_fingerprint_and_mark(profile: Profi
     assert [event.to_state for event in row.events.all()] == ["uploading", "submitting", "submitted"]
 
 
+def test_the_first_comment_goes_along(profile: Profile, stub: StubPostiz) -> None:
+    due(profile, first_comment="More on our page")
+    hand_over(profile)
+    [seen] = stub.of_route("POST /posts")
+    values = seen.body["posts"][0]["value"]
+    assert [(value["content"], len(value["image"])) for value in values] == [
+        ("Look at this", 1),
+        ("More on our page", 0),
+    ]
+    assert set(seen.body) == {"type", "date", "shortLink", "tags", "posts"}
+
+
 def test_a_post_of_another_day_keeps_its_time_to_the_second(profile: Profile, stub: StubPostiz) -> None:
     publication = due(profile, ahead=timedelta(days=3))
     hand_over(profile)

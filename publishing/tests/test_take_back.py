@@ -1,0 +1,196 @@
+"""Taken back is what the list does not have any more, in time."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from jobs.execution import JobError
+from profiles import credentials, erasure
+from profiles.models import Profile
+from publishing import rhythm, take_back
+from publishing.connections import POSTIZ
+from publishing.delivery import hand_over_due
+from publishing.models import Publication, PublishingSettings
+from publishing.states import State
+from publishing.sync import sync
+from publishing.tests.delivering import connect, due, fresh, told
+from tests.stubs.postiz import StubPostiz, faults, outcomes
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_pauses")]
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def profile(in_scope: Profile, stub: StubPostiz) -> Profile:
+    connect(in_scope, stub)
+    return in_scope
+
+
+def handed_over(profile: Profile, **fields: Any) -> Any:
+    publication = due(profile, **{"ahead": DAY, **fields})
+    hand_over_due(profile=profile)
+    row = fresh(publication)
+    assert row.state == State.SUBMITTED
+    return row
+
+
+def test_cancelled_after_the_list_has_said_so(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    stub.forget_requests()
+    take_back.take_back(publication, then="cancel", changes={})
+    assert fresh(publication).state == State.CANCELLED
+    assert [seen.route for seen in stub.requests] == [
+        "GET /posts",
+        "DELETE /posts/group/:group",
+        "GET /posts",
+        "GET /posts",
+    ]
+    assert stub.settle().most() == 0
+    take_back.take_back(fresh(publication), then="cancel", changes={})  # a job that runs twice
+
+
+def test_changed_it_goes_out_once_with_the_new_words(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    at = timezone.now() + 2 * DAY
+    job = take_back.request(
+        profile, publication, then="change", changes={"caption": "Better", "scheduled_at": at}, by=None
+    )
+    assert (job.kind, job.subject) == ("take_back", publication.pk)
+    take_back.take_back(publication, then=job.params["then"], changes=job.params["changes"])
+    row = fresh(publication)
+    assert (row.state, row.caption, row.scheduled_at) == (State.SCHEDULED, "Better", at)
+    assert (row.external_post_id, row.fingerprint_at) == ("", None)
+    assert row.earlier_fingerprints[0]["is_void"]
+    assert at - DAY - timedelta(minutes=1) < row.due_at <= at - DAY
+    Publication.objects.update(due_at=timezone.now())
+    hand_over_due(profile=profile)
+    assert [(post.content, post.deleted) for post in stub.posts] == [("Look at this", True), ("Better", False)]
+    assert stub.settle().most() == 1
+
+
+def test_changed_words_need_a_new_approval(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    PublishingSettings.objects.create(profile=profile, approval_required=True)
+    take_back.take_back(publication, then="change", changes={"caption": "Better"})
+    assert fresh(publication).state == State.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("route", ["DELETE /posts/group/:group", "GET /posts"])
+def test_what_cannot_be_verified_may_still_go_live(profile: Profile, stub: StubPostiz, route: str) -> None:
+    publication = handed_over(profile)
+    if route.startswith("GET"):  # the first list tells that it is there; those after the deletion fail
+        stub.on(
+            "DELETE /posts/group/:group", "received", lambda _: stub.faults.script(route, faults.html_502(), times=-1)
+        )
+    else:
+        stub.faults.script(route, faults.html_502(), times=-1)
+    with pytest.raises(JobError, match="take_back_unverified"):
+        take_back.take_back(publication, then="cancel", changes={})
+    row = fresh(publication)
+    assert (row.state, row.may_be_live) == (State.UNCONFIRMED, True)
+    assert "may still go live" in row.error["message"]
+    assert told(publication) == ["publication_unconfirmed"]
+    stub.faults.clear()
+    Publication.objects.update(next_check_at=timezone.now())
+    sync(profile)
+    # whatever is true by then: deleted after all, or still there
+    assert fresh(publication).state == (State.CANCELLED if route.startswith("GET") else State.SUBMITTED)
+    assert stub.settle().most() == (0 if route.startswith("GET") else 1)
+
+
+def test_trouble_before_anything_was_touched_changes_nothing(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    stub.faults.script("GET /posts", faults.html_502(), times=-1)
+    with pytest.raises(JobError) as error:
+        take_back.take_back(publication, then="cancel", changes={})
+    assert error.value.data.again
+    assert fresh(publication).state == State.SUBMITTED
+    assert stub.of_route("DELETE /posts/group/:group") == []
+
+
+def test_in_its_last_seconds_it_may_be_on_its_way(profile: Profile, stub: StubPostiz) -> None:
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+        stub.outcomes.default = outcomes.published(30)
+        publication = handed_over(profile)
+        clock.shift(publication.fingerprint_at - timezone.now() + timedelta(seconds=2))
+        with pytest.raises(JobError, match="take_back_too_late"):
+            take_back.take_back(publication, then="cancel", changes={})
+        row = fresh(publication)
+        assert (row.state, row.may_be_live) == (State.UNCONFIRMED, True)
+    assert len(stub.settle().cancelled_in_flight) == 1  # and so it was
+
+
+def test_published_it_cannot_be_taken_back(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    stub.publish(stub.posts[0].id)
+    with pytest.raises(JobError, match="already_published"):
+        take_back.take_back(publication, then="cancel", changes={})
+    row = fresh(publication)
+    assert (row.state, bool(row.release_url)) == (State.PUBLISHED, True)
+    assert stub.of_route("DELETE /posts/group/:group") == []
+
+
+def test_moved_in_postiz_it_is_found_by_its_id(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    stub.posts[0].date += 9 * DAY
+    take_back.take_back(publication, then="cancel", changes={})
+    assert fresh(publication).state == State.CANCELLED
+    assert stub.posts[0].deleted
+
+
+def test_a_job_that_died_after_deleting_goes_on(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    stub.world.delete_group(stub.organisation(), stub.posts[0].group)
+    take_back.request(profile, publication, then="cancel", changes={}, by=None)
+    Publication.objects.update(next_check_at=timezone.now())
+    sync(profile)
+    assert fresh(publication).state == State.SUBMITTED  # our own doing is not called "removed"
+    take_back.take_back(fresh(publication), then="cancel", changes={})
+    assert fresh(publication).state == State.CANCELLED
+
+
+def test_an_unconfirmed_one_is_cancelled_only_once_it_was_shown_to_be_missing(
+    profile: Profile, stub: StubPostiz
+) -> None:
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+        publication = due(profile, ahead=DAY)
+        stub.faults.script("POST /posts", faults.late_commit(260))
+        hand_over_due(profile=profile)
+        with pytest.raises(JobError, match="not_certain_yet"):
+            take_back.take_back(fresh(publication), then="cancel", changes={})
+        assert fresh(publication).state == State.UNCONFIRMED
+        clock.shift(rhythm.PROOF_AFTER)
+        take_back.take_back(fresh(publication), then="cancel", changes={})
+        row = fresh(publication)
+        assert row.state == State.CANCELLED
+        clock.shift(row.next_check_at - timezone.now() + timedelta(seconds=1))
+        sync(profile)  # it turned up meanwhile
+        assert [post.deleted for post in stub.posts] == [True]
+        assert told(publication)[-1] == "publication_unconfirmed"
+        sync(profile)
+    assert stub.settle().most() == 0
+
+
+def test_all_is_taken_back_before_a_profile_is_erased(profile: Profile, stub: StubPostiz) -> None:
+    rows = [handed_over(profile) for _ in range(3)]
+    Profile.objects.filter(pk=profile.pk).update(state=Profile.State.DELETING, deleting_since=timezone.now())
+    profile.refresh_from_db()
+    assert erasure.may_be_erased(profile)
+    assert {fresh(row).state for row in rows} == {State.CANCELLED}
+    assert stub.settle().most() == 0
+
+
+def test_erasing_waits_for_a_postiz_that_is_away(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    stub.faults.script("GET /posts", faults.html_502(), times=-1)
+    assert not take_back.before_erasing(profile)
+    stub.faults.clear()
+    assert take_back.before_erasing(profile)
+    assert fresh(publication).state == State.CANCELLED
+    other = handed_over(profile)
+    credentials.credential_delete(profile=profile, kind=POSTIZ)
+    assert take_back.before_erasing(profile)  # nobody could
+    assert fresh(other).state == State.SUBMITTED
