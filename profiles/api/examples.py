@@ -39,6 +39,8 @@ _NAMED: dict[str, Any] = {
     "file_name": "shoes.mp4",
     "video_codec": "h264",
     "audio_codec": "aac",
+    "fingerprint": "4d967a30111bf29f0eba01c448b375c1629b2fed01cdfcc3aed91f1b57d5dd5e",
+    "comment": "The logo is the one of last year",
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "x": 0.5,
     "y": 0.5,
