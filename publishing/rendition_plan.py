@@ -175,6 +175,7 @@ class _Planner:
             max(canvas[0], _even(max(self._limit("min_width", 2), short))),
             max(canvas[1], _even(max(self._limit("min_height", 2), short))),
         )
+        canvas = self._in_shape(canvas)
         inner = min(canvas[0], _even(self.width * factor)), min(canvas[1], _even(self.height * factor))
         self._say_shape(canvas, inner)
         return canvas, inner
@@ -186,6 +187,12 @@ class _Planner:
         if aspect > most:
             return width, width / most
         return (height * least, height) if aspect < least else (width, height)
+
+    def _in_shape(self, size: tuple[int, int]) -> tuple[int, int]:
+        """`size`, a little larger where rounding to even numbers has brought it out of the allowed shapes."""
+        width, height = size
+        width = max(width, _even_up(height * self._limit("aspect_min", 0)))
+        return width, max(height, _even_up(width / self._limit("aspect_max", math.inf)))
 
     def _factor(self, width: float, height: float) -> float:
         grow = max(
@@ -241,7 +248,7 @@ class _Planner:
         )
         if factor >= 1:
             return canvas, inner
-        small = _even(canvas[0] * factor), _even(canvas[1] * factor)
+        small = self._in_shape((_even(canvas[0] * factor), _even(canvas[1] * factor)))
         self.changes.append(f"a smaller picture, {small[0]}×{small[1]}")
         return small, (min(small[0], _even(inner[0] * factor)), min(small[1], _even(inner[1] * factor)))
 
@@ -265,6 +272,11 @@ class _Planner:
         self.changes += dict.fromkeys(text for name, text in says.items() if name in self.broken)
         if self.broken & {"min_lufs", "max_lufs", "max_peak"} and self.media.lufs is not None:
             self.changes.append(f"its loudness set, from {self.media.lufs:.1f} LUFS")
+
+
+def _even_up(value: float) -> int:
+    """The least even number that is not below."""
+    return math.ceil(value / 2 - 1e-9) * 2
 
 
 def _even(value: float) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from editai.clips.models import Clip
@@ -124,14 +125,16 @@ def _refuse_if_used(profile: Profile, rows: Sequence[Rendition]) -> None:
 
 
 def put_in_place(profile: Profile, clip_id: UUID, made: Made) -> Rendition | None:
-    """Writes the rendition in the place of an older one, whose file goes, in the caller's transaction. None, and the
+    """Writes the rendition in the place of older ones, whose files go, in the caller's transaction. None, and the
     new file goes, when the clip is gone or has another file by now. Raises Conflict (`posts_to_come`)."""
     clips = Clip.objects.for_profile(profile).filter(pk=clip_id, trashed_at=None).select_related("file")
     clip = clips.select_for_update(of=("self",)).first()
     if clip is None or clip.file is None or clip.file.sha256 != made.made_from:
         doom([made.file])
         return None
-    rows = Rendition.objects.for_profile(profile).filter(clip=clip, network=made.network).select_related("file")
+    of_clip = Rendition.objects.for_profile(profile).filter(clip=clip)
+    # those of an earlier file of the clip are of no use any more, whatever their network
+    rows = of_clip.filter(Q(network=made.network) | ~Q(made_from=made.made_from)).select_related("file")
     old = list(rows.select_for_update(of=("self",)))
     _refuse_if_used(profile, old)
     rows.delete()

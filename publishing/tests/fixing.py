@@ -51,7 +51,7 @@ def write(path: Path, wanted: Footage) -> Path:
     args += ["-c:v", wanted.codec, "-pix_fmt", wanted.pix_fmt, "-threads", "2", "-g", "50"]
     args += ["-b:v", "2M"] if wanted.noise else []
     args += ["-preset", "ultrafast"] if wanted.codec.startswith("libx26") else []
-    args += ["-movflags", "+faststart"] if wanted.faststart else []
+    args += ["-movflags", "+faststart"] if wanted.faststart and wanted.container != "matroska" else []
     ffmpeg.run([*args, "-f", wanted.container, ffmpeg.file_url(path)])
     return path
 

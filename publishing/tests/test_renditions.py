@@ -175,6 +175,13 @@ def test_an_edited_rule_makes_a_new_one_and_the_old_file_goes(in_scope: Profile,
     type(published).objects.filter(pk=published.pk).update(state=State.UPLOADING, **held)
     published.refresh_from_db()
     move(published, State.PUBLISHED, why="Out", origin=Origin.WORKER)
+    useless: dict[str, Any] = {
+        "network": "x",
+        "made_from": "an earlier file",
+        "file": make_clip(in_scope).file,
+        "media": {},
+    }
+    Rendition.objects.create(profile=in_scope, clip=clip, **useless)
     edit_rules("threads", {"max_seconds": 1})
     assert judge(clip, "threads").failed
     assert fix(clip, "threads").status == Status.SUCCEEDED
