@@ -11,11 +11,18 @@ import time_machine
 from django.utils import timezone
 
 from conftest import Person
-from profiles import files, storage
+from profiles import files, storage, trash
 from profiles.errors import Conflict, Invalid
 from profiles.models import Profile, StoredFile
-from publishing import approval, outbox
-from publishing.models import OutboxItem, Publication, PublicationEvent, PublishingSettings
+from publishing import approval, outbox, review
+from publishing.models import (
+    Decision,
+    OutboxItem,
+    Publication,
+    PublicationEvent,
+    PublishingSettings,
+    ReviewLink,
+)
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_integration, make_publication
 
@@ -60,16 +67,22 @@ def test_it_holds_copies_of_its_own(in_scope: Profile) -> None:
     assert PublicationEvent.objects.get().why == "Put into the local outbox"
 
 
-def test_it_stays_when_the_clip_is_purged(in_scope: Profile) -> None:
-    item = delivered(in_scope)
-    publication = item.publication
-    original, clip = publication.file, publication.clip
-    Publication.objects.filter(pk=publication.pk).update(clip=None)
-    clip.delete()
-    files.erase([original])
+def test_it_stays_when_the_clip_is_purged(in_scope: Profile, owner: Person) -> None:
+    clip = make_clip(in_scope, content=b"a film")
+    item = delivered(in_scope, clip=clip)
+    link, _ = review.link_create(profile=in_scope, clip=clip, by=owner.user)
+    said = {"verdict": "approved", "fingerprint": "x", "reviewer": "Ann", "link": link}
+    Decision.objects.create(profile=in_scope, publication=item.publication, **said)
+    original = clip.file
+    assert original is not None
+    trash.throw_away(clip)
+    trash.purge(profile=in_scope, kind_name="clip", row_id=clip.pk)
+    assert not Path(storage.backend().path(original.key)).exists()
     item = OutboxItem.objects.select_related("file", "publication").get()
-    assert len(content(item.file)) == item.file.size
-    assert item.publication.clip_name
+    assert content(item.file) == b"a film"
+    assert (item.publication.clip, item.publication.clip_name) == (None, clip.name)
+    assert not ReviewLink.objects.exists()
+    assert Decision.objects.get().reviewer == "Ann"
 
 
 def test_whoever_lost_the_claim_leaves_nothing(in_scope: Profile) -> None:
