@@ -9,9 +9,9 @@ from publishing import news
 from publishing.models import Batch, Publication
 from publishing.states import OPEN, State
 
-SETTLED_AFTER = 5  # checks: what was not found by then is for a person to look at
+# what is not confirmed is under way until a person was told to look at it
 _WORKING = Q(state__in=sorted(OPEN - {State.UNCONFIRMED, State.MISSED})) | Q(
-    state=State.UNCONFIRMED, next_check_at__isnull=False, checks__lt=SETTLED_AFTER
+    state=State.UNCONFIRMED, error__is_told=False
 )
 _AT_ONCE = 50
 

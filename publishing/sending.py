@@ -91,6 +91,8 @@ def check(held: Held) -> None:
     """Raises Settled unless the publication is what was chosen and approved, goes where it may, and is in time."""
     publication = held.publication
     claims.renew(publication, held.claim)
+    if not Profile.objects.filter(pk=held.profile.pk, state=Profile.State.ACTIVE).exists():
+        raise held.give_back(timezone.now(), problem("profile_deleted", "Its profile is being deleted."))
     if waiting.is_too_late(publication, waiting.grace_of(held.profile)):
         miss(publication, held.claim)
         raise Settled("missed")

@@ -19,7 +19,7 @@ from profiles.models import Profile
 from publishing import health, integrations, listing, outcomes, reconcile, rhythm, verdicts
 from publishing import postiz_errors as errors
 from publishing.connections import postiz_of
-from publishing.models import PostizAccount, Publication
+from publishing.models import MediaUpload, PostizAccount, Publication
 from publishing.postiz import Postiz
 from publishing.postiz_errors import PostizError
 from publishing.postiz_replies import Notification, Post
@@ -227,6 +227,8 @@ def _failed(publication: Publication, verdict: Verdict, following: datetime | No
         may_be_live=verdict.may_be_live,
         next_check_at=following,  # a late success is still possible
     )
+    # perhaps its file was lost over there: whoever tries again uploads it anew
+    MediaUpload.objects.filter(sha256=publication.sha256, state=MediaUpload.State.UPLOADED).delete()
 
 
 def _unconfirm(publication: Publication, verdict: Verdict, following: datetime | None) -> None:
@@ -277,4 +279,4 @@ def gone(publication: Publication) -> None:
         return
     step = "Nothing is to be done if you deleted it there; else post it again."
     what = problem("removed_in_postiz", "It was removed in Postiz.", next_step=step)
-    outcomes.remove(publication, what, may_be_live=now >= due)
+    outcomes.remove(publication, what, may_be_live=now >= due or publication.may_be_live)

@@ -26,7 +26,7 @@ from publishing.postiz_errors import PostizError
 from publishing.postiz_replies import Post
 from publishing.preferences import due_at, preferences_of
 from publishing.sending import delete, is_out
-from publishing.states import OUTSIDE, State
+from publishing.states import ON_ITS_WAY, OUTSIDE, State
 from publishing.transitions import Origin, problem, try_move
 
 log = logging.getLogger(__name__)
@@ -203,9 +203,9 @@ def before_erasing(profile: Profile) -> bool:
             take_back(publication, then="cancel", changes={})
         except JobError as error:
             log.info("Before profile %s is erased: %s: %s", profile.pk, publication.pk, error)
-    return not any(not _is_past(row) for row in rows.filter(state__in=[*OUTSIDE, State.SUBMITTING]))
+    return not any(not _is_past(row) for row in rows.filter(state__in=[*OUTSIDE, *ON_ITS_WAY]))
 
 
 def _is_past(publication: Publication) -> bool:
     at = publication.fingerprint_at
-    return at is not None and publication.state != State.SUBMITTING and timezone.now() > at + _GIVEN_UP_AFTER
+    return at is not None and publication.state not in ON_ITS_WAY and timezone.now() > at + _GIVEN_UP_AFTER

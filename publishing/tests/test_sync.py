@@ -15,6 +15,7 @@ from publishing.models import Batch, Publication
 from publishing.states import State
 from publishing.sync import sync
 from publishing.tests.delivering import account_of, connect, due, fresh, told
+from publishing.transitions import Origin, move
 from tests.stubs.postiz import StubPostiz, faults, outcomes
 from tests.stubs.postiz.outcomes import Outcome, Step
 
@@ -149,6 +150,51 @@ def test_a_failed_one_that_goes_out_after_all_is_published(profile: Profile, stu
     assert row.release_url
     assert not row.may_be_live
     assert watched.late < timedelta(hours=7)
+
+
+def again(row: Any) -> None:
+    """A person tries a failed one again."""
+    now = timezone.now()
+    move(row, State.SCHEDULED, why="again", origin=Origin.PERSON, due_at=now, scheduled_at=now, is_immediate=True)
+    hand_over_due(profile=row.profile)
+
+
+def test_tried_again_what_failed_is_deleted_first_and_its_file_uploaded_anew(
+    profile: Profile, stub: StubPostiz, clock: Any
+) -> None:
+    stub.outcomes.script(outcomes.failed("The file is gone"))
+    watched = Watched(profile, clock)
+    again(watched.until(State.FAILED))
+    row = watched.row
+    assert (row.state, row.external_post_id) == (State.SUBMITTED, stub.posts[1].id)
+    assert [post.deleted for post in stub.posts] == [True, False]
+    assert len(stub.of_route("POST /upload")) == 2
+    assert watched.until(State.PUBLISHED).release_url
+    assert stub.settle().most() == 1
+
+
+def test_tried_again_what_went_out_meanwhile_is_adopted(profile: Profile, stub: StubPostiz, clock: Any) -> None:
+    stub.outcomes.default = outcomes.failed("A hiccup")
+    watched = Watched(profile, clock)
+    failed = watched.until(State.FAILED)
+    stub.publish(stub.posts[0].id)
+    again(failed)
+    assert (watched.row.state, watched.row.external_post_id) == (State.SUBMITTED, stub.posts[0].id)
+    sync(profile)
+    assert watched.row.state == State.PUBLISHED
+    assert len(stub.of_route("POST /posts")) == 1
+    assert stub.settle().most() == 1
+
+
+def test_tried_again_what_cannot_be_deleted_is_not_sent(profile: Profile, stub: StubPostiz, clock: Any) -> None:
+    stub.outcomes.default = outcomes.failed("A hiccup")
+    watched = Watched(profile, clock)
+    failed = watched.until(State.FAILED)
+    stub.faults.script("DELETE /posts/group/:group", faults.reply_with(200, {"error": True}), times=-1)
+    again(failed)
+    row = watched.row
+    assert (row.state, row.error["code"], row.may_be_live) == (State.FAILED, "earlier_attempt_alive", True)
+    assert len(stub.of_route("POST /posts")) == 1
 
 
 def test_a_link_counts_more_than_the_word_error(profile: Profile, stub: StubPostiz, clock: Any) -> None:

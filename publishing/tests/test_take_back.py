@@ -10,7 +10,7 @@ from django.utils import timezone
 from jobs.execution import JobError
 from profiles import credentials, erasure
 from profiles.models import Profile
-from publishing import rhythm, take_back
+from publishing import claims, rhythm, take_back
 from publishing.connections import POSTIZ
 from publishing.delivery import hand_over_due
 from publishing.models import Publication, PublishingSettings
@@ -181,6 +181,18 @@ def test_all_is_taken_back_before_a_profile_is_erased(profile: Profile, stub: St
     assert erasure.may_be_erased(profile)
     assert {fresh(row).state for row in rows} == {State.CANCELLED}
     assert stub.settle().most() == 0
+
+
+def test_erasing_waits_for_who_is_in_the_middle_of_it(profile: Profile, stub: StubPostiz) -> None:
+    publication = due(profile)
+    claims.take(fresh(publication))
+    assert not take_back.before_erasing(profile)
+    Profile.objects.filter(pk=profile.pk).update(state=Profile.State.DELETING)
+    Publication.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+    assert take_back.before_erasing(profile)
+    hand_over_due(profile=profile)  # a worker that has not heard of it yet
+    assert fresh(publication).state == State.SCHEDULED
+    assert stub.of_route("POST /upload", "POST /posts") == []
 
 
 def test_erasing_waits_for_a_postiz_that_is_away(profile: Profile, stub: StubPostiz) -> None:
