@@ -43,7 +43,9 @@ def settings_update(*, profile: Profile, by: User | None, changes: Mapping[str, 
 def _due_anew(profile: Profile, row: PublishingSettings) -> None:
     """What is scheduled, and does not wait for something else, is handed over as long ahead as is wanted now."""
     now = timezone.now()
-    rows = Publication.objects.for_profile(profile).filter(state=State.SCHEDULED, error=None, scheduled_at__gt=now)
+    rows = Publication.objects.for_profile(profile).filter(
+        state=State.SCHEDULED, error__isnull=True, scheduled_at__gt=now
+    )
     later = list(rows.select_related("integration").select_for_update(of=("self",)).order_by("pk"))
     for publication in later:
         publication.due_at = due_at(publication, row, now)

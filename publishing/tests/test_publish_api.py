@@ -1,7 +1,7 @@
 """Publishing over HTTP: what is made of a request, what is refused and that nothing is left of it then."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -46,8 +46,9 @@ def test_one_clip_goes_to_two_channels(owner: Person, profile: Profile) -> None:
     common = ("scheduled", "Fresh {bread}", str(clip.pk))
     assert shown == [(*common, two.external_id), (*common, one.external_id)]
     for row in Publication.objects.all():
+        assert clip.file is not None
         assert row.sha256 == clip.file.sha256
-        assert row.scheduled_at == timezone.datetime.fromisoformat(IN_A_DAY)
+        assert row.scheduled_at == datetime.fromisoformat(IN_A_DAY)
         assert row.due_at is not None
         assert [event.to_state for event in row.events.all()] == ["scheduled"]
     job = Job.objects.get()
@@ -91,7 +92,8 @@ def test_drafts_and_what_needs_approval_begin_as_such(
 ) -> None:
     PublishingSettings.objects.create(profile=profile, approval_required=required)
     clip, channel = make_clip(profile), make_integration(profile)
-    body = {"clip_id": str(clip.pk), "caption": "x", "integration_ids": [channel.external_id], "draft": draft}
+    ids = {"clip_id": str(clip.pk), "integration_ids": [channel.external_id]}
+    body: dict[str, Any] = {**ids, "caption": "x", "draft": draft}
     answer = owner.client.post(PUBLISH, body, format="json")
     assert [row["status"] for row in answer.json()["publications"]] == [state]
     assert Publication.objects.get().due_at is None
@@ -123,8 +125,8 @@ def test_words_come_from_the_set_its_variants_or_what_was_used_last(owner: Perso
         "threads": "Short {clip}",
     }
     third = make_clip(profile, name="Spelt")
-    body = {"clip_id": str(third.pk), "use_last": True, **ids}
-    again = owner.client.post(PUBLISH, body, format="json").json()["publications"]
+    again_body: dict[str, Any] = {"clip_id": str(third.pk), "use_last": True, **ids}
+    again = owner.client.post(PUBLISH, again_body, format="json").json()["publications"]
     assert [row["caption"] for row in again] == [f"Spelt no. 1 from {profile.name}\n\n#bread", "Short Spelt\n\n#bread"]
 
 
