@@ -14,7 +14,7 @@ from django.utils import timezone
 from conftest import Person
 from editai.clips.models import Clip
 from editai.csp import POLICY
-from profiles import files, scope
+from profiles import files, scope, services
 from profiles.models import Membership, Profile, User
 from publishing import approval, review
 from publishing.models import Decision, Publication, PublicationEvent, PublishingSettings, ReviewLink
@@ -179,6 +179,8 @@ def kill_by_losing_the_right(link: ReviewLink, owner: Person) -> None:
 
 
 def kill_by_leaving(link: ReviewLink, owner: Person) -> None:
+    elsewhere = services.profile_create(user=owner.user, name="Elsewhere")
+    services.profile_set_default(user=owner.user, profile=elsewhere)
     Membership.objects.filter(user=owner.user, profile=link.profile).delete()
 
 
