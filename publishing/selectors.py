@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from profiles.errors import NotFound
 from profiles.models import Profile
@@ -16,7 +16,6 @@ from publishing.integrations import listed
 from publishing.models import Decision, Integration, Publication, PublicationEvent
 from publishing.states import State
 
-# What waits for a person. A failure that was answered by a new post of the same clip and channel does not.
 ATTENTION = frozenset({State.FAILED, State.UNCONFIRMED, State.MISSED, State.REMOVED})
 SHOWN_IN_CALENDAR = frozenset(State) - {State.CANCELLED}
 
@@ -49,8 +48,11 @@ def publication_named(profile: Profile, publication_id: UUID) -> Publication:
 
 
 def needing_attention() -> Q:
-    """Publications that wait for a person, who has not answered them by another post."""
-    return Q(state__in=sorted(ATTENTION))
+    """Publications that wait for a person, unless a later one of the same clip and channel has taken their place."""
+    later = Publication.objects.filter(
+        clip=OuterRef("clip"), integration=OuterRef("integration"), created_at__gt=OuterRef("created_at")
+    )
+    return Q(state__in=sorted(ATTENTION)) & Q(~Exists(later.exclude(state=State.CANCELLED)))
 
 
 def counts(profile: Profile) -> dict[str, int]:
@@ -59,6 +61,10 @@ def counts(profile: Profile) -> dict[str, int]:
     found = dict.fromkeys((state.value for state in State), 0)
     found.update(dict(rows))
     return found
+
+
+def attention_count(profile: Profile) -> int:
+    return Publication.objects.for_profile(profile).filter(needing_attention()).count()
 
 
 def integration_named(profile: Profile, external_id: str) -> Integration:

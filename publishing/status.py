@@ -2,17 +2,19 @@
 
 from typing import Any
 
+from profiles.api import counters
 from profiles.models import Profile
 from publishing import budget, integrations, outbox
 from publishing.models import PostizAccount
-from publishing.selectors import ATTENTION, counts
+from publishing.selectors import attention_count, counts
 from publishing.states import ON_ITS_WAY, State
+
+ASK_SECONDS = 30
 
 
 def status_of(profile: Profile) -> dict[str, Any]:
-    """As `StatusSerializer` shows it. Asks Postiz when it was not asked lately: that has the client's own deadlines,
-    and no transaction is open meanwhile."""
-    integrations.refresh(profile)
+    """As `StatusSerializer` shows it; `ask_gently` first."""
+    ask_gently(profile)
     account: PostizAccount | None = PostizAccount.objects.for_profile(profile).first()
     known = {
         "configured": account is not None,
@@ -26,6 +28,14 @@ def status_of(profile: Profile) -> dict[str, Any]:
         "counts": _counts(profile),
     }
     return known
+
+
+def ask_gently(profile: Profile) -> None:
+    """Lists the channels unless that was done lately. While Postiz is in trouble it is asked by one request in
+    ASK_SECONDS only: the others do not wait for its deadlines. Call it with no transaction open."""
+    in_trouble = PostizAccount.objects.for_profile(profile).filter(problem__isnull=False).exists()
+    if not in_trouble or counters.admit(f"ask-postiz:{profile.pk}", ASK_SECONDS, 1):
+        integrations.refresh(profile)
 
 
 def _connection(account: PostizAccount | None) -> str:
@@ -61,5 +71,5 @@ def _counts(profile: Profile) -> dict[str, int]:
     return {
         **{state.value: found[state] for state in same},
         "waiting": sum(found[state] for state in (State.SCHEDULED, *ON_ITS_WAY)),
-        "needs_attention": sum(found[state] for state in ATTENTION),
+        "needs_attention": attention_count(profile),
     }

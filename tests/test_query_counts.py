@@ -46,7 +46,7 @@ BASELINES = {
     "publication-list": 3,
     "publication-detail": 5,
     "publishing-calendar": 4,
-    "publishing-integrations": 7,
+    "publishing-integrations": 8,
     "publishing-slots": 6,
     "caption-set-list": 3,
     "caption-set-last": 5,

@@ -1,5 +1,6 @@
 """What people do with publications that there are; words, slots, calendar and settings over HTTP."""
 
+import socket
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,9 +11,9 @@ from django.utils import timezone
 from conftest import Person
 from editai.clips.models import Clip
 from jobs.models import Job
-from profiles.models import Profile
+from profiles.models import Credential, Profile
 from publishing import approval, transitions
-from publishing.models import CaptionSet, Decision, Publication, PublishingSettings
+from publishing.models import CaptionSet, Decision, PostizAccount, Publication, PublishingSettings
 from publishing.states import State
 from publishing.tests.api import connected
 from publishing.tests.builders import make_clip, make_integration, make_publication
@@ -204,6 +205,33 @@ def test_lists_are_narrowed_down(owner: Person, profile: Profile) -> None:
         assert owner.client.get(f"{BASE}publications/", {name: str(uuid4())}).status_code == 404
     status = owner.client.get(f"{BASE}status/").json()
     assert (status["connection"], status["counts"]["needs_attention"], status["counts"]["waiting"]) == ("ok", 2, 1)
+    failed = rows[State.FAILED]
+    make_publication(profile, clip=failed.clip, integration=failed.integration)
+    assert ids(needs_attention="true") == of(State.MISSED), "another post has taken its place"
+    assert owner.client.get(f"{BASE}status/").json()["counts"]["needs_attention"] == 1
+
+
+def postiz_at(port: int) -> None:
+    url = f"http://127.0.0.1:{port}/public/v1"
+    Credential.objects.update(settings={"url": url})
+    PostizAccount.objects.update(base_url=url, integrations_at=None)
+
+
+def test_a_postiz_in_trouble_does_not_keep_every_request_waiting(
+    owner: Person, profile: Profile, private_hosts: None
+) -> None:
+    def connection_now() -> str:
+        return str(owner.client.get(f"{BASE}status/").json()["connection"])
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        postiz_at(closed.getsockname()[1])
+    assert [connection_now() for _ in range(2)] == ["trouble"] * 2  # found out, and asked once more
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # would keep whoever asks waiting
+        postiz_at(silent.getsockname()[1])
+        assert connection_now() == "trouble"
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 # --- words ----------------------------------------------------------------------------------------------

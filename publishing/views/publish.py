@@ -25,6 +25,7 @@ from publishing.serializers.requests import (
     PublishSerializer,
     UploadSerializer,
 )
+from publishing.status import ask_gently
 from publishing.views.answers import SENDS, PublishingViewSet
 from publishing.wishes import Wish, chosen_integrations
 
@@ -72,7 +73,7 @@ class PublishViewSet(PublishingViewSet):
         bulk = "clip_ids" in values
         clip_ids = values.pop("clip_ids") if bulk else [values.pop("clip_id")]
         wish = Wish(clip_ids=clip_ids, bulk=bulk, **values)
-        integrations.refresh(self.profile)
+        ask_gently(self.profile)
         return wish
 
     @extend_schema(request=PreflightSerializer, responses=PreflightAnswerSerializer)

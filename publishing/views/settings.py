@@ -64,7 +64,10 @@ class OverviewViewSet(PublishingViewSet):
         if force and not counters.admit(key, SECONDS, REFRESHES):
             wait = counters.seconds_to_wait(SECONDS, REFRESHES)
             raise TooMany(f"The channels were just listed. Again in {wait} s.", retry_after=wait)
-        integrations.refresh(self.profile, force=force)
+        if force:
+            integrations.refresh(self.profile, force=True)
+        else:
+            status.ask_gently(self.profile)
         account = self._account()
         answer = {
             "next": None,
