@@ -49,11 +49,14 @@ def once(*, profile: Profile, key: str, request_hash: str, start: Callable[[], J
             started = start()
             _remember(profile, key, request_hash, started)
             return started
-    except _KeyTakenError:
+    except (_KeyTakenError, Conflict) as error:
+        # of two such requests at once, the slower one finds what the faster one made in its way
         job = _known(profile, key, request_hash)
-        if job is None:
-            raise Conflict("This key is being used right now. Try again.", code="idempotency_key_busy") from None
-        return job
+        if job is not None:
+            return job
+        if isinstance(error, Conflict):
+            raise
+        raise Conflict("This key is being used right now. Try again.", code="idempotency_key_busy") from None
 
 
 class _KeyTakenError(Exception):

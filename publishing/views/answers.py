@@ -1,18 +1,15 @@
 """What several views of publishing answer with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rest_framework import status
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs.idempotency import run_once, started_before
 from jobs.models import Job
 from jobs.selectors import jobs_of
 from jobs.serializers import JobSerializer
 from profiles.api.viewsets import ProfileViewSet
-from profiles.errors import Conflict
 from profiles.models import Ceiling
 from publishing.models import Publication
 from publishing.selectors import in_order, publication_named
@@ -25,17 +22,6 @@ class PublishingViewSet(ProfileViewSet):
     """The base of the views here."""
 
     serializer_class = PublicationSerializer
-
-    def start(self, request: Request, begin: Callable[[], Job]) -> Job:
-        """The job that `begin` makes, or that it made when this very request came before."""
-        try:
-            return run_once(request, begin)
-        except Conflict:
-            # of two such requests at once, the slower one finds what the faster one made in its way
-            before = started_before(request)
-            if before is None:
-                raise
-            return before
 
     def accepted(self, job: Job) -> Response:
         """202 with the job."""

@@ -8,6 +8,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from jobs.idempotency import run_once
 from profiles.api.viewsets import ListMixin
 from publishing import changes
 from publishing.filters import PublicationFilter
@@ -89,7 +90,7 @@ class PublicationViewSet(ListMixin, PublishingViewSet):
         """Sends a draft, a missed one, or one that failed on its way, with the clip's file as it is now. 409
         (`may_be_live`) when something of it may be out: repost that as a new publication, once you have looked."""
         row, by, values = self.get_object(), self._by(request), self.read_body().validated_data
-        job = self.start(
+        job = run_once(
             request,
             lambda: changes.publication_retry(profile=self.profile, publication=row, by=by, **values),
         )
@@ -101,7 +102,7 @@ class PublicationViewSet(ListMixin, PublishingViewSet):
         """Sends an unconfirmed one again, which Postiz was shown not to have. `understood: true` is your word that you
         know: the first may still turn up."""
         row, by, values = self.get_object(), self._by(request), self.read_body().validated_data
-        job = self.start(
+        job = run_once(
             request,
             lambda: changes.publication_resend(profile=self.profile, publication=row, by=by, **values),
         )
@@ -115,7 +116,7 @@ class PublicationViewSet(ListMixin, PublishingViewSet):
     def reconcile(self, request: Request, pk: Any = None) -> Response:
         """Asks Postiz now what became of it."""
         row, by = self.get_object(), self._by(request)
-        job = self.start(
+        job = run_once(
             request,
             lambda: changes.publication_reconcile(profile=self.profile, publication=row, by=by),
         )

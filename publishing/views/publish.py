@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from editai.clips.models import Clip
+from jobs.idempotency import run_once
 from jobs.serializers import JobSerializer
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Conflict, Invalid, NotFound
@@ -63,7 +64,7 @@ class PublishViewSet(PublishingViewSet):
 
     def _publish(self, request: Request, wish: Wish) -> Response:
         by: Any = request.user
-        job = self.start(request, lambda: services.publish(profile=self.profile, wish=wish, by=by))
+        job = run_once(request, lambda: services.publish(profile=self.profile, wish=wish, by=by))
         return self.accepted_with(job)
 
     def _wish(self, values: Any) -> Wish:
@@ -90,7 +91,7 @@ class PublishViewSet(PublishingViewSet):
         values = self.read_body().validated_data
         by: Any = request.user
         clip, networks = self._clip(values["clip_id"]), self._networks(values)
-        job = self.start(
+        job = run_once(
             request,
             lambda: renditions.request_fix(profile=self.profile, clip=clip, networks=networks, by=by),
         )
@@ -123,5 +124,5 @@ class PublishViewSet(PublishingViewSet):
         by: Any = request.user
         if not integrations.has_postiz(self.profile):
             raise Conflict("No Postiz is connected: enter its address and API key.", code="postiz_not_connected")
-        job = self.start(request, lambda: uploads.request_upload(profile=self.profile, clip=clip, by=by))
+        job = run_once(request, lambda: uploads.request_upload(profile=self.profile, clip=clip, by=by))
         return self.accepted(job)
