@@ -11,7 +11,7 @@ urlpatterns = [
     path("login/", pages.login, name="login"),
     path("logout/", pages.logout, name="logout"),
     path("invitation/", pages.invitation, name="accept-invitation-page"),
-    path("review/", include("publishing.review_urls")),
+    path("review/", include("publishing.review.urls")),
     path("api/v1/", include("editai.api")),
     path("api/", include("profiles.api.docs")),
     path("admin/", admin.site.urls),

@@ -16,7 +16,7 @@ class Action(StrEnum):
     APPROVE = "approve"
 
 
-# The error codes of an unconfirmed publication that Postiz does not have, as `publishing.reconcile` found.
+# The error codes of an unconfirmed publication that Postiz does not have, as `publishing.tracking.reconcile` found.
 PROVEN_ABSENT = frozenset({"absent"})
 
 _BY_STATE: dict[State, tuple[Action, ...]] = {

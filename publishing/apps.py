@@ -9,16 +9,12 @@ class PublishingConfig(AppConfig):
     def ready(self) -> None:
         from profiles.credentials import register_kind
         from profiles.erasure import register_before_erasing
-        from publishing import (  # they need the models
-            approval,
-            clip_user,
-            integrations,
-            network_facts,
-            news,
-            state_guard,
-            take_back,
-        )
-        from publishing.connections import POSTIZ
+        from publishing import clip_user, news, state_guard
+        from publishing.channels import integrations
+        from publishing.channels.connections import POSTIZ
+        from publishing.review import approval
+        from publishing.rules import facts as network_facts
+        from publishing.tracking import take_back
 
         register_kind(POSTIZ)
         approval.register()

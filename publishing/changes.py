@@ -17,13 +17,16 @@ from jobs.models import Job
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Conflict, Invalid, NotFound
 from profiles.models import Profile, User
-from publishing import approval, delivery, fingerprints, reconcile, take_back, transitions
+from publishing import transitions
 from publishing.actions import Action, possible
-from publishing.checks import check_again
+from publishing.delivery import fingerprints, handing_over
 from publishing.models import Publication
+from publishing.planning.schedule import check_future
 from publishing.preferences import due_at, preferences_of
-from publishing.schedule import check_future
+from publishing.review import approval
+from publishing.rules.checks import check_again
 from publishing.states import IN_HAND, ON_ITS_WAY, State
+from publishing.tracking import reconcile, take_back
 from publishing.transitions import Origin
 
 _WORDS = ("caption", "first_comment", "settings")
@@ -146,7 +149,7 @@ def _again(
             if schedule_date is not None:
                 check_future(schedule_date, timezone.now(), "schedule_date")
             _send(profile, row, by, why, scheduled_at=schedule_date, is_void=action != Action.RESEND)
-            return delivery.request_hand_over(profile=profile, publications=[row], by=by)
+            return handing_over.request_hand_over(profile=profile, publications=[row], by=by)
     except IntegrityError as error:
         raise Conflict("There is another post of this clip for this channel already.", code="already_open") from error
 

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from editai.clips.users import ClipUser, Dependant, register_user_of_clips
 from profiles.errors import Conflict
 from profiles.models import Profile
-from publishing import rendition_files
 from publishing.models import Publication
+from publishing.renditions import files as rendition_files
 from publishing.states import FINAL, TO_COME, State
 from publishing.transitions import Origin, move
 

@@ -14,8 +14,9 @@ from profiles import files
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Conflict, Invalid, NotFound
 from profiles.models import Profile, StoredFile, User
-from publishing import approval, transitions
+from publishing import transitions
 from publishing.models import OutboxItem, Publication
+from publishing.review import approval
 from publishing.states import State
 from publishing.transitions import Origin
 

@@ -14,10 +14,10 @@ from jobs import services as jobs
 from jobs.models import ACTIVE, Job
 from profiles import scope
 from profiles.models import Profile
-from publishing import batches, claims, delivery, waiting
+from publishing.delivery import batches, claims, handing_over, waiting
 from publishing.models import Batch, Publication
 from publishing.states import State
-from publishing.sync import sync
+from publishing.tracking.sync import sync
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,13 @@ def due_of(profile: Profile) -> Job | None:
     waiting.mark_missed(profile)
     if not waiting.due(profile).exclude(pk__in=_held_by_jobs(profile)).exists():
         return None
-    return jobs.enqueue(profile=profile, kind=delivery.BULK, params={}, subject=profile.pk)
+    return jobs.enqueue(profile=profile, kind=handing_over.BULK, params={}, subject=profile.pk)
 
 
 def _held_by_jobs(profile: Profile) -> set[UUID]:
-    active = Job.objects.for_profile(profile).filter(kind__in=[delivery.PUBLISH, delivery.BULK], status__in=ACTIVE)
+    active = Job.objects.for_profile(profile).filter(
+        kind__in=[handing_over.PUBLISH, handing_over.BULK], status__in=ACTIVE
+    )
     return {
         UUID(str(pk)) for params in active.values_list("params", flat=True) for pk in params.get("publication_ids", [])
     }

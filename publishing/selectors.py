@@ -12,7 +12,7 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from profiles.errors import NotFound
 from profiles.models import Profile
 from profiles.tenancy import GuardedQuerySet
-from publishing.integrations import listed
+from publishing.channels.integrations import listed
 from publishing.models import Decision, Integration, Publication, PublicationEvent
 from publishing.states import State
 

@@ -1,7 +1,7 @@
 """Writes about publications: made from a plan, changed, called off, sent on their way again.
 
-What is at Postiz already is taken back by a job first (`publishing.take_back`); what a worker holds this moment has to
-be waited for.
+What is at Postiz already is taken back by a job first (`publishing.tracking.take_back`); what a worker holds this moment
+has to be waited for.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,16 @@ from django.utils import timezone
 from jobs.models import Job
 from profiles.errors import Conflict
 from profiles.models import Profile, User
-from publishing import approval, delivery, transitions
+from publishing import transitions
+from publishing.delivery import handing_over
 from publishing.models import Batch, CaptionSet, Publication
-from publishing.planning import Plan, Planned, make_plan
+from publishing.planning.plan import Plan, Planned, make_plan
+from publishing.planning.refusals import refuse
+from publishing.planning.text_sets import TEMPLATE
+from publishing.planning.wishes import Wish
 from publishing.preferences import due_at
-from publishing.refusals import refuse
+from publishing.review import approval
 from publishing.states import State
-from publishing.text_sets import TEMPLATE
-from publishing.wishes import Wish
 
 
 def publish(*, profile: Profile, wish: Wish, by: User | None) -> Job:
@@ -35,7 +37,7 @@ def publish(*, profile: Profile, wish: Wish, by: User | None) -> Job:
             refuse(plan)
             publications = _write(profile, plan, by)
             kind = "bulk_publish" if wish.bulk else "publish_clip"
-            return delivery.request_hand_over(profile=profile, publications=publications, by=by, kind=kind)
+            return handing_over.request_hand_over(profile=profile, publications=publications, by=by, kind=kind)
     except IntegrityError as error:
         raise Conflict(
             "Somebody has just made a post of the same clip for the same channel. Look again.", code="already_open"

@@ -7,10 +7,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from profiles.models import Profile, User
-from publishing import approval, network_settings
 from publishing.models import Publication, PublishingSettings
+from publishing.planning.schedule import zone_named
 from publishing.preferences import due_at
-from publishing.schedule import zone_named
+from publishing.review import approval
+from publishing.rules import network_settings
 from publishing.states import State
 
 

@@ -4,13 +4,15 @@ from uuid import UUID
 
 from celery import shared_task
 
-import publishing.rendition_tasks  # noqa: F401 - registers its kind of job
+import publishing.renditions.tasks  # noqa: F401 - registers its kind of job
 from editai.clips.models import Clip
 from jobs.execution import Attempt, JobError, Outcome
 from jobs.registry import job_kind
-from publishing import delivery, periodic, reconcile, sync, take_back, uploads
+from publishing import periodic
+from publishing.delivery import handing_over, uploads
 from publishing.models import Publication
 from publishing.states import State
+from publishing.tracking import reconcile, sync, take_back
 
 QUEUE = "publish"
 
@@ -20,17 +22,17 @@ def _ids(attempt: Attempt) -> list[UUID] | None:
     return None if given is None else [UUID(str(pk)) for pk in given]
 
 
-@job_kind(delivery.PUBLISH, task_name="publish_clip_task", queue=QUEUE, priority=10, label="Publishing a clip")
+@job_kind(handing_over.PUBLISH, task_name="publish_clip_task", queue=QUEUE, priority=10, label="Publishing a clip")
 def run_publish(attempt: Attempt) -> Outcome:
     """Hands over the posts of one clip as far as they are due."""
-    done = delivery.hand_over_due(profile=attempt.profile, attempt=attempt, only=_ids(attempt))
+    done = handing_over.hand_over_due(profile=attempt.profile, attempt=attempt, only=_ids(attempt))
     return Outcome(done.as_result())
 
 
-@job_kind(delivery.BULK, task_name="bulk_publish_task", queue=QUEUE, priority=30, label="Publishing clips")
+@job_kind(handing_over.BULK, task_name="bulk_publish_task", queue=QUEUE, priority=30, label="Publishing clips")
 def run_bulk(attempt: Attempt) -> Outcome:
     """Hands over the posts of a batch as far as they are due; without any named, whatever of the profile is due."""
-    done = delivery.hand_over_due(profile=attempt.profile, attempt=attempt, only=_ids(attempt))
+    done = handing_over.hand_over_due(profile=attempt.profile, attempt=attempt, only=_ids(attempt))
     return Outcome(done.as_result())
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from profiles.errors import Conflict
 from profiles.models import User
-from publishing import fingerprints
+from publishing.delivery import fingerprints
 from publishing.models import Publication, PublicationEvent
 from publishing.states import ALLOWED, IN_HAND, ON_ITS_WAY, OUTSIDE, State
 

@@ -245,7 +245,13 @@ def test_start_stop_and_start_again(project):
 @pytest.mark.embedded
 def test_whatever_is_killed_comes_back_and_nothing_is_left(project):
     with project.served() as running:
-        for words in (("gunicorn",), ("celery", "media"), ("celery", "publish"), ("celery", "default"), ("celery", "beat")):
+        for words in (
+            ("gunicorn",),
+            ("celery", "media"),
+            ("celery", "publish"),
+            ("celery", "default"),
+            ("celery", "beat"),
+        ):
             until(partial(project.has, *words), why=project.log)
             victim = project.process(*words)
             family = [victim, *victim.children(recursive=True)]

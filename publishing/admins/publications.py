@@ -10,9 +10,10 @@ from django.utils.safestring import SafeString
 from profiles.admin_base import HistoryAdmin
 from profiles.links import media_link
 from profiles.requests import brand_of
-from publishing import approval, changes, outbox
+from publishing import changes, outbox
 from publishing.admins import shown
 from publishing.models import Batch, Decision, OutboxItem, Publication, PublicationEvent, Rendition
+from publishing.review import approval
 
 _TIMES = ("is_immediate", "scheduled_at", "due_at", "approved_at", "submitted_at", "published_at")
 

@@ -8,9 +8,9 @@ from django.http import HttpRequest
 
 from profiles.admin_base import HistoryAdmin
 from profiles.requests import brand_of
-from publishing import review
 from publishing.admins import shown
 from publishing.models import Decision, ReviewLink
+from publishing.review import links as review
 
 
 @admin.register(ReviewLink)

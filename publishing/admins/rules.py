@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from profiles.admin_base import ScopedAdmin
 from publishing.models import NetworkRule
-from publishing.rule_kinds import KINDS, fault_of, shown
+from publishing.rules.kinds import KINDS, fault_of, shown
 
 
 class RuleForm(forms.ModelForm):

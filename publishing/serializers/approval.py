@@ -8,10 +8,10 @@ from rest_framework import serializers
 from editai.clips.models import Clip
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer, TenantRelatedField
 from profiles.links import media_link
-from publishing import approval
 from publishing.models import ReviewLink
 from publishing.models.publication import Publication
-from publishing.review import DEFAULT_DAYS, LONGEST_DAYS
+from publishing.review import approval
+from publishing.review.links import DEFAULT_DAYS, LONGEST_DAYS
 from publishing.serializers.fields import text_field
 from publishing.serializers.publications import PublicationSerializer
 

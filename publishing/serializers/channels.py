@@ -7,8 +7,8 @@ from rest_framework import serializers
 
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer
 from publishing.models import Integration, Slot
+from publishing.planning.slots import MAX_SLOTS
 from publishing.serializers.publications import PublicationSerializer
-from publishing.slots import MAX_SLOTS
 
 _HUES = 12
 

@@ -7,7 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from publishing.captions import MAX_CAPTION
+from publishing.planning.captions import MAX_CAPTION
 
 _TEXTAREA = {"base_template": "textarea.html"}
 

@@ -7,10 +7,10 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from profiles.api.serializers import StrictSerializer
-from publishing.planning import MAX_INTERVAL, Plan, Planned
+from publishing.planning.plan import MAX_INTERVAL, Plan, Planned
+from publishing.planning.wishes import MAX_CLIPS, MAX_INTEGRATIONS
 from publishing.serializers.captions import MAX_NETWORKS
 from publishing.serializers.fields import AwareDateTimeField, NetworkField, text_field
-from publishing.wishes import MAX_CLIPS, MAX_INTEGRATIONS
 
 
 class _ByNetworkField(serializers.DictField):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from publishing.postiz import Postiz
+from publishing.postiz.client import Postiz
 from publishing.tests.postiz_clients import MP4, client
 from tests.stubs.postiz import StubPostiz
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 from editai.notify.models import Notification
 from profiles import credentials
 from profiles.models import Profile
-from publishing import integrations
-from publishing.connections import POSTIZ
+from publishing.channels import integrations
+from publishing.channels.connections import POSTIZ
 from publishing.models import Integration, PostizAccount, Publication
 from publishing.states import State
 from publishing.tests.builders import make_publication

@@ -14,8 +14,8 @@ from jobs.execution import execute
 from jobs.models import Job
 from jobs.registry import kind_named
 from profiles.models import Profile
-from publishing import rendition_tasks  # noqa: F401 - its import registers the kind of job
 from publishing.models import NetworkRule
+from publishing.renditions import tasks as rendition_tasks  # noqa: F401 - its import registers the kind of job
 from publishing.tests.builders import make_clip
 
 

@@ -3,8 +3,8 @@
 import datetime
 from typing import Any
 
-from publishing.postiz import Postiz, PostRequest
-from publishing.postiz_replies import Media
+from publishing.postiz.client import Postiz, PostRequest
+from publishing.postiz.replies import Media
 from tests.stubs.postiz import StubPostiz
 
 MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"

@@ -13,7 +13,6 @@ from django.utils import timezone
 from conftest import Person
 from profiles import scope
 from profiles.models import Membership, Profile
-from publishing import approval, review
 from publishing.models import (
     Batch,
     CaptionSet,
@@ -26,6 +25,8 @@ from publishing.models import (
     ReviewLink,
     Slot,
 )
+from publishing.review import approval
+from publishing.review import links as review
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_integration, make_publication
 from publishing.tests.test_outbox import delivered

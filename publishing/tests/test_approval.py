@@ -12,8 +12,8 @@ from editai.notify.models import Notification
 from profiles import scope
 from profiles.errors import Conflict, Invalid, NotFound
 from profiles.models import Profile
-from publishing import approval
 from publishing.models import Decision, Publication, PublicationEvent, PublishingSettings
+from publishing.review import approval
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_integration, make_publication
 

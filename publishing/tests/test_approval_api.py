@@ -10,8 +10,8 @@ from django.utils.dateparse import parse_datetime
 
 from conftest import Person, person_of
 from profiles.models import Membership, Profile
-from publishing import approval
 from publishing.models import Publication, PublishingSettings, ReviewLink
+from publishing.review import approval
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_publication
 

@@ -6,8 +6,9 @@ import pytest
 
 from conftest import Person
 from profiles.models import Profile
-from publishing import approval, delivery, sending
+from publishing.delivery import handing_over, sending
 from publishing.models import Publication
+from publishing.review import approval
 from publishing.states import State
 from publishing.tests.delivering import connect, due, fresh
 from tests.stubs.postiz import StubPostiz
@@ -31,7 +32,7 @@ def test_words_that_nobody_approved_are_not_even_uploaded_for(profile: Profile, 
     Publication.objects.filter(pk=publication.pk).update(state=State.AWAITING_APPROVAL)
     approval.approve(profile=profile, publications=[publication])
     Publication.objects.filter(pk=publication.pk).update(caption="Slipped in by a way that forgot to void it")
-    delivery.hand_over_due(profile=profile)
+    handing_over.hand_over_due(profile=profile)
     assert fresh(publication).state == State.AWAITING_APPROVAL
     assert (stub.media, stub.posts) == ([], [])
 
@@ -48,14 +49,14 @@ def test_what_loses_its_leave_during_the_upload_is_not_submitted(
         return made
 
     monkeypatch.setattr(sending, "upload", upload_while_the_owner_turns_it_on)
-    delivery.hand_over_due(profile=profile)
+    handing_over.hand_over_due(profile=profile)
     row = fresh(publication)
     assert (row.state, row.claim, row.due_at) == (State.AWAITING_APPROVAL, None, None)
     assert len(stub.media) == 1
     assert stub.of_route("POST /posts") == []
     monkeypatch.undo()
     approval.approve(profile=profile, publications=[row])
-    sending_again = delivery.hand_over_due(profile=profile).publications
+    sending_again = handing_over.hand_over_due(profile=profile).publications
     assert [entry["state"] for entry in sending_again] == ["submitted"]
     assert len(stub.posts) == 1
     assert len(stub.media) == 1, "uploaded once"

@@ -7,10 +7,11 @@ import time_machine
 from django.utils import timezone
 
 from profiles.models import Profile
-from publishing import budget, periodic
-from publishing.delivery import hand_over_due
+from publishing import periodic
+from publishing.delivery import budget, uploads
+from publishing.delivery.handing_over import hand_over_due
 from publishing.models import PostizAccount, Publication
-from publishing.postiz_replies import RateInfo
+from publishing.postiz.replies import RateInfo
 from publishing.states import State
 from publishing.tests.builders import make_clip
 from publishing.tests.delivering import account_of, channel, connect, due, fresh
@@ -117,3 +118,14 @@ def test_what_was_turned_away_uncounted_is_given_back(profile: Profile, stub: St
     stub.faults.script("POST /posts", faults.empty_401())
     hand_over_due(profile=profile)
     assert account_of(profile).rate_remaining == 30
+
+
+def test_who_waits_a_moment_for_a_file_keeps_its_place(profile: Profile) -> None:
+    """Another worker uploads its file: the last calls of the hour are not given to later ones meanwhile."""
+    first, second = due(profile), due(profile)
+    Publication.objects.filter(pk=first.pk).update(due_at=timezone.now() + uploads.LOOK_AGAIN)
+    PostizAccount.objects.update(rate_remaining=1, rate_resets_at=timezone.now() + HOUR)
+    account = account_of(profile)
+    assert budget.take(account, second) is not None
+    Publication.objects.filter(pk=first.pk).update(due_at=timezone.now() + HOUR)
+    assert budget.take(account, second) is None  # that one does not come so soon

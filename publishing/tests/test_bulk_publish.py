@@ -21,8 +21,9 @@ from editai.projects.models import Project
 from jobs.models import Job
 from profiles import scope
 from profiles.models import Profile
-from publishing import planning, wishes
 from publishing.models import Batch, Integration, NetworkRule, Publication, PublicationEvent, PublishingSettings, Slot
+from publishing.planning import plan as planning
+from publishing.planning import wishes
 from publishing.states import State
 from publishing.tests.api import connected
 from publishing.tests.builders import make_clip, make_integration, make_publication

@@ -12,8 +12,9 @@ from conftest import Person
 from editai.clips.models import Clip
 from jobs.models import Job
 from profiles.models import Credential, Profile
-from publishing import approval, transitions
+from publishing import transitions
 from publishing.models import CaptionSet, Decision, PostizAccount, Publication, PublishingSettings
+from publishing.review import approval
 from publishing.states import State
 from publishing.tests.api import connected
 from publishing.tests.builders import make_clip, make_integration, make_publication

@@ -11,7 +11,7 @@ from conftest import Person
 from profiles.addresses import AddressNotAllowed
 from profiles.errors import Conflict
 from profiles.models import Credential, Profile
-from publishing.connections import postiz_of
+from publishing.channels.connections import postiz_of
 from tests.raw_server import raw_server, reply
 from tests.stubs.postiz import StubPostiz
 

@@ -14,14 +14,15 @@ from editai.notify.models import Notification
 from jobs import services
 from profiles import credentials, scope
 from profiles.models import Profile, StoredFile
-from publishing import claims, delivery, periodic, sending, uploads, waiting
-from publishing.connections import POSTIZ, postiz_of
-from publishing.integrations import ensure_outbox, listed, usable
+from publishing import periodic
+from publishing.channels.connections import POSTIZ, postiz_of
+from publishing.channels.integrations import ensure_outbox, listed, usable
+from publishing.delivery import claims, handing_over, sending, uploads, waiting
 from publishing.models import OutboxItem, PostizAccount, Publication, PublishingSettings
 from publishing.states import State
-from publishing.sync import sync
 from publishing.tests.builders import make_clip, make_publication
 from publishing.tests.delivering import account_of, channel, connect, due, fresh, told
+from publishing.tracking.sync import sync
 from publishing.transitions import Origin, move
 from tests.stubs.postiz import Fault, StubPostiz, faults
 
@@ -35,7 +36,7 @@ def profile(in_scope: Profile, stub: StubPostiz) -> Profile:
 
 
 def hand_over(profile: Profile) -> list[dict[str, object]]:
-    return delivery.hand_over_due(profile=profile).publications
+    return handing_over.hand_over_due(profile=profile).publications
 
 
 def test_a_post_is_handed_over_once_with_its_fingerprint_and_mark(profile: Profile, stub: StubPostiz) -> None:
@@ -331,14 +332,14 @@ def test_what_is_due_gets_one_job_and_none_when_jobs_hold_it(profile: Profile) -
     assert (job.kind, job.queue, job.subject) == ("bulk_publish", "publish", profile.pk)
     assert periodic.due_of(profile) == job  # at most one at a time
     services.job_cancel(profile=profile, job=job)
-    asked = delivery.request_hand_over(profile, [publication], None)
+    asked = handing_over.request_hand_over(profile, [publication], None)
     assert (asked.kind, asked.params["publication_ids"]) == ("publish_clip", [str(publication.pk)])
     assert periodic.due_of(profile) is None
 
 
 def test_a_job_reports_on_what_it_was_asked_for(profile: Profile) -> None:
     rows = [due(profile), due(profile, "facebook", ahead=timedelta(days=9), due_at=timezone.now() + timedelta(days=8))]
-    report = delivery.hand_over_due(profile=profile, only=[row.pk for row in rows])
+    report = handing_over.hand_over_due(profile=profile, only=[row.pk for row in rows])
     assert [(entry["id"], entry["state"]) for entry in report.publications] == [
         (str(rows[0].pk), "submitted"),
         (str(rows[1].pk), "scheduled"),

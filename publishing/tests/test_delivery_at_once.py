@@ -15,12 +15,13 @@ from conftest import Person
 from jobs import execution, registry
 from profiles import scope
 from profiles.models import Profile
-from publishing import claims, delivery, periodic
+from publishing import periodic
+from publishing.delivery import claims, handing_over
 from publishing.models import Integration, MediaUpload, Publication
 from publishing.states import State
-from publishing.sync import sync
 from publishing.tests.builders import make_clip
 from publishing.tests.delivering import connect, due, fresh
+from publishing.tracking.sync import sync
 from tests.racing import race
 from tests.stubs.postiz import StubPostiz, faults
 
@@ -37,7 +38,7 @@ def profile(in_scope: Profile, stub: StubPostiz) -> Profile:
 
 def work(profile: Profile) -> Any:
     with scope.activate(profile.pk):
-        return delivery.hand_over_due(profile=profile)
+        return handing_over.hand_over_due(profile=profile)
 
 
 def test_one_of_many_takes_a_post(profile: Profile) -> None:
@@ -82,12 +83,12 @@ def test_four_workers_and_one_file_upload_it_once(profile: Profile, stub: StubPo
 
 def work_on(profile: Profile, publication: Publication) -> object:
     with scope.activate(profile.pk):
-        return delivery.hand_over_due(profile=profile, only=[publication.pk])
+        return handing_over.hand_over_due(profile=profile, only=[publication.pk])
 
 
 def test_a_message_that_comes_twice_does_nothing_the_second_time(profile: Profile, stub: StubPostiz) -> None:
     publication = due(profile)
-    job = delivery.request_hand_over(profile, [publication], None)
+    job = handing_over.request_hand_over(profile, [publication], None)
     kind = registry.kind_named("publish_clip")
     assert kind is not None
     race(lambda _: execution.execute(kind, str(profile.pk), str(job.pk)), 3)
@@ -178,7 +179,7 @@ def test_a_profile_whose_postiz_hangs_does_not_hold_the_others_up(
         with scope.activate(profile.pk):
             connect(profile, stub, number)
             due(profile)
-            delivery.hand_over_due(profile=profile)
+            handing_over.hand_over_due(profile=profile)
             Publication.objects.update(next_check_at=timezone.now())
     slow = stub.organisation(0)
     stub.faults.script("GET /posts", faults.hang(3), match=lambda seen: seen.organisation is slow)

@@ -12,14 +12,14 @@ import pytest
 
 from jobs.models import Status
 from profiles.models import Profile
-from publishing.media_facts import Media
-from publishing.media_rules import check_media
 from publishing.models import Rendition
-from publishing.network_facts import NETWORKS
-from publishing.preflight import Level, check
-from publishing.renditions import request_fix
-from publishing.rule_kinds import KINDS
-from publishing.rulebook import load
+from publishing.renditions.requests import request_fix
+from publishing.rules.facts import NETWORKS
+from publishing.rules.kinds import KINDS
+from publishing.rules.media_facts import Media
+from publishing.rules.media_rules import check_media
+from publishing.rules.preflight import Level, check
+from publishing.rules.rulebook import load
 from publishing.tests.builders import make_integration
 from publishing.tests.fixing import Footage, broken_clip, edit_rules, run
 

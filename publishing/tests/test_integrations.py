@@ -10,13 +10,13 @@ from editai.clips.users import Why, ask_before_change, dependants_of, tell_purge
 from profiles import credentials
 from profiles.errors import Conflict
 from profiles.models import Profile
-from publishing import integrations
-from publishing.connections import POSTIZ
+from publishing.channels import integrations
+from publishing.channels.connections import POSTIZ
+from publishing.channels.texts import clean
 from publishing.models import Integration, PostizAccount, Publication
 from publishing.states import State
 from publishing.tests.builders import make_publication
 from publishing.tests.delivering import account_of, channel, connect, due, fresh
-from publishing.texts import clean
 from tests.stubs.postiz import StubPostiz, faults
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_pauses")]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from publishing import network_facts
 from publishing.models import NetworkRule
-from publishing.rule_kinds import KINDS, fault_of, shown
+from publishing.rules import facts as network_facts
+from publishing.rules.kinds import KINDS, fault_of, shown
 
 pytestmark = pytest.mark.django_db
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from profiles.errors import Invalid
-from publishing.network_facts import NETWORKS
-from publishing.network_settings import describe, effective, problems, title_of, validate, validate_defaults
+from publishing.rules.facts import NETWORKS
+from publishing.rules.network_settings import describe, effective, problems, title_of, validate, validate_defaults
 
 SMALLEST: dict[str, dict[str, Any]] = {
     "tiktok": {

@@ -14,7 +14,7 @@ from conftest import Person
 from profiles import files, storage, trash
 from profiles.errors import Conflict, Invalid
 from profiles.models import Profile, StoredFile
-from publishing import approval, outbox, review
+from publishing import outbox
 from publishing.models import (
     Decision,
     OutboxItem,
@@ -23,6 +23,8 @@ from publishing.models import (
     PublishingSettings,
     ReviewLink,
 )
+from publishing.review import approval
+from publishing.review import links as review
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_integration, make_publication
 

@@ -10,12 +10,12 @@ from django.test import Client
 from django.utils import timezone
 
 from profiles.models import Profile
-from publishing import poke
-from publishing.delivery import hand_over_due
+from publishing.channels import poke
+from publishing.delivery.handing_over import hand_over_due
 from publishing.models import Publication
 from publishing.states import State
-from publishing.sync import sync
 from publishing.tests.delivering import account_of, connect, due, fresh
+from publishing.tracking.sync import sync
 from publishing.views import poke as view
 from tests.stubs.postiz import StubPostiz
 

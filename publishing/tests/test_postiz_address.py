@@ -6,8 +6,8 @@ import pytest
 
 from profiles.addresses import AddressNotAllowed
 from profiles.errors import Invalid
-from publishing import postiz_errors as errors
-from publishing.postiz_address import candidates, discover
+from publishing.postiz import errors
+from publishing.postiz.address import candidates, discover
 from tests.raw_server import raw_server, reply
 from tests.stubs.postiz import StubPostiz, faults
 

@@ -11,9 +11,9 @@ import pytest
 from pytest_django import Settings
 
 from profiles.outbound import Timeout
-from publishing import postiz_errors as errors
-from publishing.postiz import MAX_POST_BYTES, Postiz, moment, post_body, post_text
-from publishing.postiz_replies import Features, Media, RateInfo
+from publishing.postiz import errors
+from publishing.postiz.client import MAX_POST_BYTES, Postiz, moment, post_body, post_text
+from publishing.postiz.replies import Features, Media, RateInfo
 from publishing.tests.postiz_clients import TIKTOK, client, wanted
 from tests.raw_server import drain, raw_server, reply
 from tests.stubs.postiz import Fault, StubPostiz, faults
@@ -228,7 +228,7 @@ def test_what_is_not_known_is_unknown_and_sent_once(
 def test_a_reply_that_does_not_come_in_time_is_unknown(
     stub: StubPostiz, postiz: Postiz, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("publishing.postiz.POST_TIMEOUT", Timeout(1, 0.3, 1))
+    monkeypatch.setattr("publishing.postiz.client.POST_TIMEOUT", Timeout(1, 0.3, 1))
     stub.faults.script("POST /posts", faults.hang(2))
     with pytest.raises(errors.OutcomeUnknown):
         postiz.create_post(wanted(stub))

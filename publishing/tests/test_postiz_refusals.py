@@ -5,8 +5,8 @@ import json
 import pytest
 
 from profiles.outbound import Reply
-from publishing import postiz_errors as errors
-from publishing.postiz_refusals import problem_of
+from publishing.postiz import errors
+from publishing.postiz.refusals import problem_of
 
 
 @pytest.mark.parametrize(

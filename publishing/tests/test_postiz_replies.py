@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from publishing import postiz_errors as errors
-from publishing.postiz import Postiz
+from publishing.postiz import errors
+from publishing.postiz.client import Postiz
 from tests.raw_server import raw_server, reply
 
 pytestmark = pytest.mark.usefixtures("private_hosts")

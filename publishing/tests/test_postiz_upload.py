@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from publishing import postiz_errors as errors
-from publishing import postiz_upload
-from publishing.postiz import Postiz
-from publishing.postiz_upload import ascii_name
+from publishing.postiz import errors
+from publishing.postiz import upload as postiz_upload
+from publishing.postiz.client import Postiz
+from publishing.postiz.upload import ascii_name
 from publishing.tests.postiz_clients import MP4, client
 from tests.raw_server import raw_server
 from tests.stubs.postiz import Fault, StubPostiz, faults

@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from publishing import network_facts, preflight
-from publishing.media_facts import Media, of_clip, of_rendition
-from publishing.media_rules import _VALUES, check_media
 from publishing.models import NetworkRule, Rendition
-from publishing.network_facts import EVERY, NETWORKS
-from publishing.preflight import Item, Level, check, check_many
-from publishing.rule_kinds import KINDS
-from publishing.rulebook import Book, Rule, load
+from publishing.rules import facts as network_facts
+from publishing.rules import preflight
+from publishing.rules.facts import EVERY, NETWORKS
+from publishing.rules.kinds import KINDS
+from publishing.rules.media_facts import Media, of_clip, of_rendition
+from publishing.rules.media_rules import _VALUES, check_media
+from publishing.rules.preflight import Item, Level, check, check_many
+from publishing.rules.rulebook import Book, Rule, load
 from publishing.tests.builders import make_clip, make_integration
 
 FINE = Media(

@@ -11,15 +11,17 @@ from django.utils import timezone
 
 from profiles import credentials
 from profiles.models import Profile
-from publishing import actions, fingerprints, rhythm
-from publishing.connections import POSTIZ, postiz_of
-from publishing.delivery import hand_over_due
+from publishing import actions
+from publishing.channels.connections import POSTIZ, postiz_of
+from publishing.delivery import fingerprints
+from publishing.delivery.handing_over import hand_over_due
 from publishing.models import MediaUpload, Publication
-from publishing.postiz import Postiz, PostRequest
-from publishing.postiz_replies import Media
+from publishing.postiz.client import Postiz, PostRequest
+from publishing.postiz.replies import Media
 from publishing.states import State
-from publishing.sync import check, sync
 from publishing.tests.delivering import SETTINGS, account_of, connect, due, fresh, told
+from publishing.tracking import rhythm
+from publishing.tracking.sync import check, sync
 from publishing.transitions import Origin, move
 from tests.stubs.postiz import Fault, StubPostiz, faults
 

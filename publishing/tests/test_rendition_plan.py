@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from publishing import network_facts
-from publishing.media_facts import Media
-from publishing.media_rules import check_media
-from publishing.network_facts import NETWORKS
-from publishing.rendition_plan import SOUND_RATES, NotFixableError, plan, to_mend
-from publishing.rulebook import Book, Level, Rule
+from publishing.renditions.plan import SOUND_RATES, NotFixableError, plan, to_mend
+from publishing.rules import facts as network_facts
+from publishing.rules.facts import NETWORKS
+from publishing.rules.media_facts import Media
+from publishing.rules.media_rules import check_media
+from publishing.rules.rulebook import Book, Level, Rule
 
 RULES: dict[str, dict[str, Rule]] = {}
 for _row in network_facts.rows():

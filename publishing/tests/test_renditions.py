@@ -15,10 +15,11 @@ from jobs.services import job_cancel
 from profiles import files, storage
 from profiles.errors import Conflict, Invalid, NotFound
 from profiles.models import Profile, StoredFile
-from publishing import rendition_encode, renditions
 from publishing.models import NetworkRule, Rendition
-from publishing.preflight import check
-from publishing.renditions import Made, best_file, put_in_place, request_fix
+from publishing.renditions import encode as rendition_encode
+from publishing.renditions import requests as renditions
+from publishing.renditions.requests import Made, best_file, put_in_place, request_fix
+from publishing.rules.preflight import check
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_integration, make_publication
 from publishing.tests.fixing import Footage, broken_clip, edit_rules, run

@@ -16,8 +16,9 @@ from editai.clips.models import Clip
 from editai.csp import POLICY
 from profiles import files, scope, services
 from profiles.models import Membership, Profile, User
-from publishing import approval, review
 from publishing.models import Decision, Publication, PublicationEvent, PublishingSettings, ReviewLink
+from publishing.review import approval
+from publishing.review import links as review
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_integration, make_publication
 

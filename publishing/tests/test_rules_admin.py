@@ -7,8 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from conftest import Person
-from publishing import network_facts
 from publishing.models import NetworkRule
+from publishing.rules import facts as network_facts
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:publishing_networkrule_changelist"

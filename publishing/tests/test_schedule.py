@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from profiles.errors import Conflict, Invalid
 from profiles.models import Profile
-from publishing import schedule, slots
-from publishing.captions import BadTemplate, Words, fill
 from publishing.models import Slot
+from publishing.planning import schedule, slots
+from publishing.planning.captions import BadTemplate, Words, fill
 from publishing.states import State
 from publishing.tests.builders import make_integration, make_publication
 

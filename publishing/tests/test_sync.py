@@ -9,12 +9,13 @@ from django.utils import timezone
 
 from editai.notify.models import Notification
 from profiles.models import Profile
-from publishing import batches, rhythm, verdicts
-from publishing.delivery import hand_over_due
+from publishing.delivery import batches
+from publishing.delivery.handing_over import hand_over_due
 from publishing.models import Batch, Publication
 from publishing.states import State
-from publishing.sync import sync
 from publishing.tests.delivering import account_of, connect, due, fresh, told
+from publishing.tracking import rhythm, verdicts
+from publishing.tracking.sync import sync
 from publishing.transitions import Origin, move
 from tests.stubs.postiz import StubPostiz, faults, outcomes
 from tests.stubs.postiz.outcomes import Outcome, Step

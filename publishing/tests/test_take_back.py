@@ -10,13 +10,14 @@ from django.utils import timezone
 from jobs.execution import JobError
 from profiles import credentials, erasure
 from profiles.models import Profile
-from publishing import claims, rhythm, take_back
-from publishing.connections import POSTIZ
-from publishing.delivery import hand_over_due
+from publishing.channels.connections import POSTIZ
+from publishing.delivery import claims
+from publishing.delivery.handing_over import hand_over_due
 from publishing.models import Publication, PublishingSettings
 from publishing.states import State
-from publishing.sync import sync
 from publishing.tests.delivering import connect, due, fresh, told
+from publishing.tracking import rhythm, take_back
+from publishing.tracking.sync import sync
 from tests.stubs.postiz import StubPostiz, faults, outcomes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_pauses")]

@@ -12,11 +12,13 @@ from jobs import execution, registry
 from jobs.models import Job
 from profiles import scope
 from profiles.models import Profile
-from publishing import delivery, periodic, reconcile, take_back, tasks, uploads
+from publishing import periodic, tasks
+from publishing.delivery import handing_over, uploads
 from publishing.models import Publication
 from publishing.states import State
 from publishing.tests.builders import make_clip
 from publishing.tests.delivering import connect, due, fresh, told
+from publishing.tracking import reconcile, take_back
 from tests.stubs.postiz import StubPostiz, faults
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_pauses")]
@@ -51,7 +53,7 @@ def test_a_clip_is_uploaded_ahead_of_its_posts(profile: Profile, stub: StubPosti
     job = run(uploads.request_upload(profile=profile, clip=clip, by=None))
     assert (job.status, job.result["media"]["path"]) == ("succeeded", stub.media[0].path)
     due(profile, clip=clip)
-    delivery.hand_over_due(profile=profile)
+    handing_over.hand_over_due(profile=profile)
     assert len(stub.of_route("POST /upload")) == 1
 
 
@@ -63,7 +65,7 @@ def test_an_upload_that_is_refused_fails_the_job_in_words(profile: Profile, stub
 
 def test_taking_back_is_a_job(profile: Profile, stub: StubPostiz) -> None:
     publication = due(profile, ahead=timedelta(days=1))
-    delivery.hand_over_due(profile=profile)
+    handing_over.hand_over_due(profile=profile)
     job = take_back.request(profile, fresh(publication), then="cancel", changes={}, by=None)
     assert run(job).result == {"publication_id": str(publication.pk), "state": "cancelled"}
     assert stub.posts[0].deleted
@@ -71,7 +73,7 @@ def test_taking_back_is_a_job(profile: Profile, stub: StubPostiz) -> None:
 
 def test_a_change_that_cannot_be_verified_is_a_failed_job(profile: Profile, stub: StubPostiz) -> None:
     publication = due(profile, ahead=timedelta(days=1))
-    delivery.hand_over_due(profile=profile)
+    handing_over.hand_over_due(profile=profile)
     stub.faults.script("DELETE /posts/group/:group", faults.html_502(), times=-1)
     job = take_back.request(profile, fresh(publication), then="change", changes={"caption": "New"}, by=None)
     done = run(job)
@@ -83,7 +85,7 @@ def test_a_change_that_cannot_be_verified_is_a_failed_job(profile: Profile, stub
 def test_reconciling_is_a_job(profile: Profile, stub: StubPostiz) -> None:
     publication = due(profile)
     stub.faults.script("POST /posts", faults.drop_after_commit())
-    delivery.hand_over_due(profile=profile)
+    handing_over.hand_over_due(profile=profile)
     job = run(reconcile.request(profile, fresh(publication), None))
     assert (job.status, job.result["state"]) == ("succeeded", "submitted")
     stub.faults.script("GET /posts", faults.html_502(), times=-1)
@@ -124,7 +126,7 @@ def test_beat_asks_for_all_profiles_at_once(owner: Person, stranger: Person, stu
         with scope.activate(person.profile.pk):
             connect(person.profile, stub, number)
             due(person.profile)
-            delivery.hand_over_due(profile=person.profile)
+            handing_over.hand_over_due(profile=person.profile)
             Publication.objects.update(next_check_at=timezone.now())
     for post in stub.posts:
         stub.publish(post.id)

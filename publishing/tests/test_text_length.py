@@ -2,7 +2,7 @@
 
 import pytest
 
-from publishing.text_length import hashtags, length, length_at_postiz, mentions, utf16_length, weighted_length
+from publishing.rules.text_length import hashtags, length, length_at_postiz, mentions, utf16_length, weighted_length
 
 
 @pytest.mark.parametrize(

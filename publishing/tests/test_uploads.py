@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from profiles import storage
 from profiles.models import Profile
-from publishing import uploads
-from publishing.connections import postiz_of
-from publishing.delivery import hand_over_due
+from publishing.channels.connections import postiz_of
+from publishing.delivery import uploads
+from publishing.delivery.handing_over import hand_over_due
 from publishing.models import MediaUpload, Publication
-from publishing.postiz_errors import Stopped
+from publishing.postiz.errors import Stopped
 from publishing.states import State
 from publishing.tests.builders import make_clip
 from publishing.tests.delivering import account_of, connect, due, fresh

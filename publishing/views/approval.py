@@ -19,8 +19,9 @@ from profiles.errors import Invalid, NotFound
 from profiles.links import check_version
 from profiles.models import Role
 from profiles.services import require_approver
-from publishing import approval, review
 from publishing.models import Publication, ReviewLink
+from publishing.review import approval
+from publishing.review import links as review
 from publishing.serializers.approval import (
     ApproveSerializer,
     NewReviewLinkSerializer,

@@ -14,10 +14,10 @@ from rest_framework.response import Response
 from profiles.api.errors import CHECK_FIELDS
 from profiles.api.filters import did_you_mean
 from profiles.errors import Invalid
-from publishing import slots
 from publishing.models import Publication
+from publishing.planning import slots
+from publishing.planning.schedule import day_begins, zone_of
 from publishing.preferences import preferences_of
-from publishing.schedule import day_begins, zone_of
 from publishing.selectors import by_day, in_calendar, integration_named
 from publishing.serializers.channels import (
     CalendarSerializer,

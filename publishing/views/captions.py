@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from profiles.api.viewsets import CreateMixin, DestroyMixin, ListMixin, PatchMixin, ProfileViewSet, RetrieveMixin
-from publishing import previews, text_sets
 from publishing.models import CaptionSet, HashtagSet
+from publishing.planning import previews, text_sets
 from publishing.serializers.captions import (
     CaptionSetInputSerializer,
     CaptionSetSerializer,

@@ -7,7 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from profiles.api import counters
 from profiles.api.throttles import client_ip
-from publishing.poke import poked
+from publishing.channels.poke import poked
 
 _A_MINUTE = 120  # knocks from one address
 

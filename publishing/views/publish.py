@@ -12,10 +12,15 @@ from jobs.idempotency import run_once
 from jobs.serializers import JobSerializer
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Conflict, Invalid, NotFound
-from publishing import integrations, renditions, services, uploads
+from publishing import services
+from publishing.channels import integrations
+from publishing.channels.status import ask_gently
+from publishing.delivery import uploads
 from publishing.models import Publication
-from publishing.planning import make_plan
-from publishing.schedule import zone_of
+from publishing.planning.plan import make_plan
+from publishing.planning.schedule import zone_of
+from publishing.planning.wishes import Wish, chosen_integrations
+from publishing.renditions import requests as renditions
 from publishing.serializers.publications import JobWithPublicationsSerializer
 from publishing.serializers.requests import (
     BulkPublishSerializer,
@@ -26,9 +31,7 @@ from publishing.serializers.requests import (
     PublishSerializer,
     UploadSerializer,
 )
-from publishing.status import ask_gently
 from publishing.views.answers import SENDS, PublishingViewSet
-from publishing.wishes import Wish, chosen_integrations
 
 
 class PublishViewSet(PublishingViewSet):

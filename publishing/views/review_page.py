@@ -28,10 +28,10 @@ from profiles.api.media import serve_file
 from profiles.api.throttles import client_ip
 from profiles.errors import Conflict, NotFound, TooMany
 from profiles.models import Profile, StoredFile
-from publishing import review
 from publishing.models import Decision, Publication, ReviewLink
+from publishing.planning.schedule import zone_of
 from publishing.preferences import preferences_of
-from publishing.schedule import zone_of
+from publishing.review import links as review
 
 MINUTE = 60
 WRONG_TRIES = 20  # a minute from one address

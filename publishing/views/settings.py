@@ -11,10 +11,10 @@ from rest_framework.response import Response
 from profiles.api import counters
 from profiles.errors import Forbidden, TooMany
 from profiles.models import Role
-from publishing import integrations, poke, status
+from publishing.channels import integrations, poke, status
 from publishing.models import Integration, PostizAccount, PublishingSettings
-from publishing.network_overview import networks
 from publishing.preferences import preferences_of
+from publishing.rules.overview import networks
 from publishing.serializers.channels import IntegrationListSerializer
 from publishing.serializers.settings import (
     NetworkListSerializer,

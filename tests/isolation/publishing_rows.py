@@ -11,7 +11,8 @@ from editai.clips.models import Clip, ExportPreset
 from editai.projects.models import Project
 from profiles.credentials import encrypt
 from profiles.models import Credential, Profile, StoredFile
-from publishing import integrations, transitions
+from publishing import transitions
+from publishing.channels import integrations
 from publishing.models import (
     CaptionSet,
     HashtagSet,

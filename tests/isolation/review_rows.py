@@ -8,8 +8,8 @@ from django.utils import timezone
 from editai.clips.models import Clip, ExportPreset
 from editai.projects.models import Project
 from profiles.models import Profile, StoredFile, User
-from publishing import review
 from publishing.models import Integration, OutboxItem, Publication
+from publishing.review import links as review
 from publishing.states import State
 
 

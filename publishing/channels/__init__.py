@@ -1,0 +1,1 @@
+"""A profile's way out: its Postiz account and how that does, its channels, its webhook."""

@@ -1,0 +1,54 @@
+"""How a profile's Postiz does: well, in trouble (asked again after a while), or refusing the key (paused)."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from publishing import news
+from publishing.models import PostizAccount
+from publishing.postiz.errors import BadKey, NoSubscription, PostizError, RateLimited
+from publishing.transitions import problem
+
+BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (15, 30, 60, 120, 300, 600))
+WHILE_PAUSED = timedelta(minutes=10)
+_SEEN_EVERY = timedelta(minutes=1)
+
+
+def as_problem(error: PostizError, *, retryable: bool | None = None) -> dict[str, Any]:
+    """An error of the client in the shape of `Publication.error`."""
+    again = error.retryable if retryable is None else retryable
+    return problem(error.code, error.message, next_step=error.next_step, retryable=again)
+
+
+def note_trouble(account: PostizAccount, error: PostizError) -> datetime:
+    """Postiz did not answer as it should: what that means for the account, and when to try again."""
+    if isinstance(error, BadKey | NoSubscription):
+        pause(account, as_problem(error))
+        return timezone.now() + WHILE_PAUSED
+    if isinstance(error, RateLimited):
+        return timezone.now() + timedelta(seconds=error.retry_after)
+    before = account.problem or {}
+    tries = int(before.get("tries", 0)) + 1
+    account.problem = {**as_problem(error), "tries": tries}
+    PostizAccount.objects.filter(pk=account.pk, paused_at=None).update(problem=account.problem)
+    return timezone.now() + BACKOFF[min(tries, len(BACKOFF)) - 1]
+
+
+def note_fine(account: PostizAccount) -> None:
+    """It answered: earlier trouble is over."""
+    now = timezone.now()
+    if account.problem is None and account.checked_at is not None and now - account.checked_at < _SEEN_EVERY:
+        return
+    if PostizAccount.objects.filter(pk=account.pk, paused_at=None).update(problem=None, checked_at=now):
+        account.problem, account.checked_at = None, now
+
+
+def pause(account: PostizAccount, what: dict[str, Any]) -> None:
+    """Nothing is sent any more until a key is stored; told once for each time."""
+    with transaction.atomic():
+        account.paused_at, account.problem = timezone.now(), what
+        rows = PostizAccount.objects.filter(pk=account.pk, paused_at=None)
+        if rows.update(paused_at=account.paused_at, problem=what):
+            news.tell_disconnected(account, what)

@@ -1,0 +1,1 @@
+"""Postiz over HTTP: its client, what it answers, what it refuses. No database."""

@@ -1,0 +1,1 @@
+"""Clips made over so that they keep a network's rules."""

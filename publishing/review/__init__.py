@@ -1,0 +1,1 @@
+"""Approval, and the links for people without an account."""

@@ -1,0 +1,1 @@
+"""What the networks want, and whether a post keeps to it."""

@@ -1,0 +1,284 @@
+"""Asking Postiz what became of posts: one list call for all that are due to be asked about, whatever their number.
+
+What comes back is judged (`verdicts`) and written, one conditional UPDATE for each publication; several processes may
+do this at once. After acceptance nothing is ever posted again from here, whatever the state.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from jobs.services import active_job
+from profiles.errors import DomainError
+from profiles.models import Profile
+from publishing.channels import health, integrations
+from publishing.channels.connections import postiz_of
+from publishing.delivery import outcomes
+from publishing.delivery.sending import delete
+from publishing.models import MediaUpload, PostizAccount, Publication
+from publishing.postiz import errors
+from publishing.postiz.client import Postiz
+from publishing.postiz.errors import PostizError
+from publishing.postiz.replies import Notification, Post
+from publishing.states import State
+from publishing.tracking import listing, reconcile, rhythm, verdicts
+from publishing.tracking.verdicts import Meaning, Verdict
+from publishing.transitions import Origin, note, problem, try_move
+
+log = logging.getLogger(__name__)
+
+RETRIES = 1
+TAKE_BACK = "take_back"  # the kind of job
+_AT_ONCE = 500
+_HELD = timedelta(minutes=3)  # while one process asks about them, others leave these rows alone
+_ASKED_ABOUT = (State.SUBMITTED, State.UNCONFIRMED, State.FAILED, State.CANCELLED)
+_SLACK = timedelta(milliseconds=1)
+
+
+def sync(profile: Profile) -> int:
+    """Asks about what is due to be asked about. Returns how many. Call it in the profile's scope, outside any
+    transaction; trouble with Postiz is noted and ends in another time to ask."""
+    now = timezone.now()
+    rows = Publication.objects.for_profile(profile).filter(next_check_at__lte=now, state__in=_ASKED_ABOUT)
+    due = list(rows.select_related("integration", "profile").order_by("next_check_at", "id")[:_AT_ONCE])
+    if not due or not rows.filter(pk__in=[row.pk for row in due]).update(next_check_at=now + _HELD):
+        return 0
+    check(profile, due)
+    return len(due)
+
+
+def check(profile: Profile, publications: Sequence[Publication]) -> bool:
+    """Asks Postiz about these now. False when it can't be asked; why is noted on the account."""
+    account = integrations.ensure_account(profile)
+    if account is None:
+        for publication in publications:
+            reconcile.disconnected(publication)
+        return False
+    if account.paused_at is not None:
+        reconcile.not_asked(publications, timezone.now() + health.WHILE_PAUSED)
+        return False
+    try:
+        _Look(profile, account, postiz_of(profile, retries=RETRIES)).at(publications)
+    except PostizError as error:
+        log.info("Profile %s: Postiz could not be asked: %s (%s)", profile.pk, error.code, error.detail)
+        reconcile.not_asked(publications, health.note_trouble(account, error))
+        return False
+    except DomainError:  # the key can't be read any more
+        reconcile.not_asked(publications, timezone.now() + health.WHILE_PAUSED)
+        return False
+    return True
+
+
+@dataclass
+class _Look:
+    """One look at Postiz for some publications of a profile."""
+
+    profile: Profile
+    account: PostizAccount
+    postiz: Postiz
+    posts: list[Post] = field(default_factory=list)
+
+    def at(self, publications: Sequence[Publication]) -> None:
+        dates = [date for publication in publications for date in listing.dates_of(publication)]
+        self.posts = listing.around(self.postiz, dates)
+        health.note_fine(self.account)
+        PostizAccount.objects.filter(pk=self.account.pk).update(listed_at=timezone.now())
+        missing: list[Publication] = []
+        for publication in publications:
+            found = listing.of_publication(publication, self.posts)
+            if found:
+                self._found(publication, found)
+            elif publication.external_post_id and publication.state != State.CANCELLED:
+                missing.append(publication)
+            else:
+                self._not_found(publication)
+        if missing:
+            self._search(missing)
+
+    def _search(self, missing: Sequence[Publication]) -> None:
+        """What is not where it was: moved in Postiz, or gone."""
+        dates = [publication.fingerprint_at or publication.scheduled_at for publication in missing]
+        known = listing.by_id(self.postiz, {row.external_post_id for row in missing}, dates)
+        integrations.ask(self.profile, self.account, self.postiz)
+        for publication in missing:
+            post = known.get(publication.external_post_id)
+            if post is not None:
+                self._found(publication, [post])
+            else:
+                gone(publication)
+
+    def _not_found(self, publication: Publication) -> None:
+        now = timezone.now()
+        if publication.state == State.UNCONFIRMED:
+            reconcile.not_found(publication, now)
+        else:  # a cancelled one is looked for a while longer: it may turn up late
+            since = publication.submitting_since or now
+            following = rhythm.next_search(since, publication.fingerprint_at or now, now)
+            Publication.objects.filter(pk=publication.pk).update(next_check_at=following)
+
+    def _found(self, publication: Publication, posts: Sequence[Post]) -> None:
+        if publication.state == State.CANCELLED:
+            self._turned_up(publication, posts)
+            return
+        post: Post | None = posts[0]
+        if not publication.external_post_id:
+            post = reconcile.adopt(publication, posts, self.postiz)
+        if post is None:
+            return
+        _follow(publication, post)
+        now = timezone.now()
+        notices = self.notices if post.state == "ERROR" and not post.error else []
+        write(publication, post, verdicts.judge(publication, post, notices, now), now)
+
+    def _turned_up(self, publication: Publication, posts: Sequence[Post]) -> None:
+        """It was cancelled while nobody knew whether Postiz had it; now Postiz has it."""
+        for post in posts:
+            delete(self.postiz, post)
+        step = "Look at the channel: it may have gone out all the same."
+        what = problem("cancelled_turned_up", "A cancelled post turned up at Postiz, and was deleted.", next_step=step)
+        reconcile.tell_once(publication, what, [post.id for post in posts])
+        soon = timezone.now() + timedelta(minutes=1)
+        Publication.objects.filter(pk=publication.pk).update(next_check_at=soon)
+
+    @cached_property
+    def notices(self) -> list[Notification]:
+        """What Postiz told its people lately; nothing from versions that don't say."""
+        try:
+            return self.postiz.notifications().notifications
+        except errors.Unsupported:
+            return []
+
+
+def _follow(publication: Publication, post: Post) -> None:
+    """Takes over where the post is now: somebody may have moved it in Postiz."""
+    at = publication.fingerprint_at
+    values = {"external_group": post.group[:100]} if post.group != publication.external_group else {}
+    Publication.objects.filter(pk=publication.pk).update(**values) if values else None
+    if at is not None and abs(post.publish_date - at) <= _SLACK:
+        return
+    for microseconds in range(1, 1000):  # whole minutes are no fingerprint: others may be moved there too
+        date = post.publish_date.replace(microsecond=post.publish_date.microsecond // 1000 * 1000 + microseconds)
+        try:
+            with transaction.atomic():
+                fields = {"fingerprint_at": date, "scheduled_at": post.publish_date, "is_immediate": False}
+                Publication.objects.filter(pk=publication.pk).update(**fields)
+                note(
+                    publication,
+                    f"Moved in Postiz to {post.publish_date:%Y-%m-%d %H:%M} UTC",
+                    origin=Origin.SYNC,
+                    detail={"from": at.isoformat() if at else None},
+                )
+        except IntegrityError:
+            continue
+        publication.fingerprint_at, publication.scheduled_at = date, post.publish_date
+        return
+
+
+def write(publication: Publication, post: Post, verdict: Verdict, now: datetime) -> None:
+    """Makes a verdict the state of the publication."""
+    following = rhythm.next_check(post.publish_date, now)
+    match verdict.meaning:
+        case Meaning.PUBLISHED:
+            moment = max(post.publish_date, publication.submitted_at or post.publish_date)
+            outcomes.publish(
+                publication,
+                url=verdict.url,
+                release_id=verdict.release_id,
+                published_at=moment,
+                remark=verdict.problem,
+            )
+        case Meaning.STUCK:
+            _unconfirm(publication, verdict, None)
+        case Meaning.UNCERTAIN:
+            _unconfirm(publication, verdict, following)
+        case Meaning.FAILED:
+            _failed(publication, verdict, following)
+        case Meaning.ERROR:
+            seen = publication.error_seen_at or now
+            waits = (seen + verdicts.WITH_REASON, seen + verdicts.WITHOUT_REASON)
+            look = [moment for moment in (following, *waits) if moment is not None and moment > now]
+            _note(publication, next_check_at=min(look, default=None), error_seen_at=seen)
+        case Meaning.LATE | Meaning.WAITS:
+            _waits(publication, verdict, following)
+
+
+def _waits(publication: Publication, verdict: Verdict, following: datetime | None) -> None:
+    if publication.state == State.UNCONFIRMED:  # it was stuck, or could not be taken back: Postiz has it
+        try_move(publication, State.SUBMITTED, why="Postiz has it", origin=Origin.SYNC, may_be_live=False)
+    if publication.state == State.SUBMITTED and (publication.error or {}) != (verdict.problem or {}):
+        if verdict.problem is not None:
+            note(publication, str(verdict.problem["message"]), origin=Origin.SYNC)
+        _note(publication, error=verdict.problem)
+    _note(publication, next_check_at=following, error_seen_at=None)
+
+
+def _failed(publication: Publication, verdict: Verdict, following: datetime | None) -> None:
+    assert verdict.problem is not None
+    if publication.state == State.FAILED:
+        _note(publication, next_check_at=following)
+        return
+    outcomes.fail(
+        publication,
+        verdict.problem,
+        origin=Origin.SYNC,
+        may_be_live=verdict.may_be_live,
+        next_check_at=following,  # a late success is still possible
+    )
+    # perhaps its file was lost over there: whoever tries again uploads it anew
+    MediaUpload.objects.filter(sha256=publication.sha256, state=MediaUpload.State.UPLOADED).delete()
+
+
+def _unconfirm(publication: Publication, verdict: Verdict, following: datetime | None) -> None:
+    assert verdict.problem is not None
+    if publication.state == State.UNCONFIRMED and (publication.error or {}).get("code") == verdict.problem["code"]:
+        _note(publication, next_check_at=following)
+        return
+    if publication.state == State.UNCONFIRMED:
+        error = {**verdict.problem, "is_told": True}
+        _note(publication, next_check_at=following, error=error, may_be_live=verdict.may_be_live)
+        return
+    outcomes.unconfirm(
+        publication,
+        verdict.problem,
+        origin=Origin.SYNC,
+        next_check_at=following,
+        may_be_live=verdict.may_be_live,
+    )
+
+
+def _note(publication: Publication, **fields: object) -> None:
+    """Columns besides the state, while the row is still in the state in which it was judged."""
+    Publication.objects.filter(pk=publication.pk, state=publication.state).update(**fields)
+    for name, value in fields.items():
+        setattr(publication, name, value)
+
+
+def gone(publication: Publication) -> None:
+    """Postiz had it, and has it no more: somebody removed it there, or its channel."""
+    now = timezone.now()
+    if publication.state == State.FAILED:
+        _note(publication, next_check_at=None)
+        return
+    if active_job(publication.profile, TAKE_BACK, publication.pk) is not None:
+        _note(publication, next_check_at=now + timedelta(minutes=1))  # our own doing, which is not written yet
+        return
+    publication.integration.refresh_from_db()
+    due = publication.fingerprint_at or publication.scheduled_at
+    if (publication.error or {}).get("code") == "take_back_unverified" and now < due:
+        try_move(publication, State.CANCELLED, why="Postiz does not have it any more", origin=Origin.SYNC,
+                 next_check_at=None, may_be_live=False)  # fmt: skip
+        return
+    if publication.integration.removed_at is not None:
+        step = "Look at the channel, and into the Postiz that was connected before."
+        message = "Its channel is not in this Postiz any more; it may still go live."
+        verdict = Verdict(Meaning.UNCERTAIN, problem("channel_gone", message, next_step=step), may_be_live=True)
+        _unconfirm(publication, verdict, None)
+        return
+    step = "Nothing is to be done if you deleted it there; else post it again."
+    what = problem("removed_in_postiz", "It was removed in Postiz.", next_step=step)
+    outcomes.remove(publication, what, may_be_live=now >= due or publication.may_be_live)
