@@ -1,7 +1,7 @@
 """Writes about publications: made from a plan, changed, called off, sent on their way again.
 
-What is at Postiz already is taken back by a job first (`publishing.tracking.take_back`); what a worker holds this moment
-has to be waited for.
+What is at Postiz already is taken back by a job first (`publishing.tracking.take_back`); what a worker holds this very
+moment has to be waited for.
 """
 
 from collections.abc import Sequence
