@@ -6,7 +6,7 @@ headers say is believed, a margin is kept at the end of the hour, and a call in 
 
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -69,14 +69,16 @@ def refund(account: PostizAccount) -> None:
 
 
 def learn(account: PostizAccount, rate: RateInfo | None, publication: Publication) -> None:
-    """Takes over what the headers of a reply say, less the calls that are in flight besides."""
+    """Takes over what the headers of a reply say, less the calls that are in flight besides. Those may be counted over
+    there or not: our own count stands while it lies in between."""
     if rate is None:
         return
     in_flight = Publication.objects.filter(profile_id=account.profile_id, state=State.SUBMITTING)
-    others = in_flight.exclude(pk=publication.pk).count()
+    least = max(rate.remaining - in_flight.exclude(pk=publication.pk).count(), 0)
+    is_likely = When(rate_remaining__gt=least, rate_remaining__lte=rate.remaining, then=F("rate_remaining"))
     PostizAccount.objects.filter(pk=account.pk).update(
         rate_limit=max(rate.limit, 1),
-        rate_remaining=max(rate.remaining - others, 0),
+        rate_remaining=Case(is_likely, default=least),
         rate_resets_at=timezone.now() + timedelta(seconds=rate.reset_seconds) + MARGIN,
     )
 

@@ -74,6 +74,24 @@ def test_calls_in_flight_are_taken_off_what_the_headers_say(profile: Profile) ->
     assert account_of(profile).rate_remaining == 9
 
 
+def test_calls_in_flight_that_postiz_has_counted_are_not_taken_off_twice(profile: Profile) -> None:
+    """Else the count may touch zero for a moment: who asks then waits an hour, and who asks later goes first."""
+    account, publication = account_of(profile), due(profile)
+    other = due(profile, "facebook")
+    claimed = {"claim": other.pk, "claimed_until": timezone.now() + HOUR, "fingerprint_at": timezone.now()}
+    Publication.objects.filter(pk=other.pk).update(state=State.UPLOADING, **claimed)
+    Publication.objects.filter(pk=other.pk).update(state=State.SUBMITTING)
+    assert budget.take(account, publication) is None
+    assert budget.take(account, other) is None
+    budget.learn(account, RateInfo(30, 28, 600), publication)
+    assert account_of(profile).rate_remaining == 28
+    budget.learn(account, RateInfo(30, 29, 600), publication)
+    assert account_of(profile).rate_remaining == 28
+    PostizAccount.objects.update(rate_remaining=20)  # calls that were never made
+    budget.learn(account, RateInfo(30, 28, 600), publication)
+    assert account_of(profile).rate_remaining == 27
+
+
 def test_a_429_blocks_for_as_long_as_it_says_and_nothing_fails(profile: Profile, stub: StubPostiz) -> None:
     rows = [due(profile) for _ in range(3)]
     stub.faults.script("POST /posts", faults.rate_limited(1800))
