@@ -69,16 +69,16 @@ def refund(account: PostizAccount) -> None:
 
 
 def learn(account: PostizAccount, rate: RateInfo | None, publication: Publication) -> None:
-    """Takes over what the headers of a reply say, less the calls that are in flight besides. Those may be counted over
-    there or not: our own count stands while it lies in between."""
+    """Takes over what the headers of a reply say, less the calls that are in flight besides. Our own count stands while
+    it is the lower one: a reply may be overtaken by others, and knows nothing of calls that were given out since."""
     if rate is None:
         return
     in_flight = Publication.objects.filter(profile_id=account.profile_id, state=State.SUBMITTING)
     least = max(rate.remaining - in_flight.exclude(pk=publication.pk).count(), 0)
-    is_likely = When(rate_remaining__gt=least, rate_remaining__lte=rate.remaining, then=F("rate_remaining"))
+    is_lower = When(rate_limit=rate.limit, rate_remaining__lte=rate.remaining, then=F("rate_remaining"))
     PostizAccount.objects.filter(pk=account.pk).update(
         rate_limit=max(rate.limit, 1),
-        rate_remaining=Case(is_likely, default=least),
+        rate_remaining=Case(is_lower, default=least),
         rate_resets_at=timezone.now() + timedelta(seconds=rate.reset_seconds) + MARGIN,
     )
 

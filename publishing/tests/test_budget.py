@@ -87,9 +87,9 @@ def test_calls_in_flight_that_postiz_has_counted_are_not_taken_off_twice(profile
     assert account_of(profile).rate_remaining == 28
     budget.learn(account, RateInfo(30, 29, 600), publication)
     assert account_of(profile).rate_remaining == 28
-    PostizAccount.objects.update(rate_remaining=20)  # calls that were never made
-    budget.learn(account, RateInfo(30, 28, 600), publication)
-    assert account_of(profile).rate_remaining == 27
+    PostizAccount.objects.update(rate_remaining=0)  # given out to others since
+    budget.learn(account, RateInfo(30, 2, 600), publication)
+    assert account_of(profile).rate_remaining == 0
 
 
 def test_a_429_blocks_for_as_long_as_it_says_and_nothing_fails(profile: Profile, stub: StubPostiz) -> None:
