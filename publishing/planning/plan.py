@@ -17,11 +17,19 @@ from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Invalid
 from profiles.models import Profile, StoredFile
 from publishing.models import Integration, Publication, PublishingSettings
-from publishing.planning import slots as channel_slots
 from publishing.planning.captions import Words
 from publishing.planning.quota import Quota, quota_of
 from publishing.planning.schedule import DAY, check_future, nearby, series, zone_of
-from publishing.planning.wishes import Template, Wish, Wording, check_size, chosen_clips, chosen_integrations
+from publishing.planning.slots import next_free, slots_of, taken_times
+from publishing.planning.wishes import (
+    Template,
+    Wish,
+    Wording,
+    check_networks,
+    check_size,
+    chosen_clips,
+    chosen_integrations,
+)
 from publishing.preferences import preferences_of
 from publishing.rules.checks import check_planned
 from publishing.rules.rulebook import Finding, Findings, Level
@@ -97,7 +105,9 @@ def make_plan(*, profile: Profile, wish: Wish, lock: bool = False) -> Plan:
     integrations = chosen_integrations(profile, wish)
     clips = chosen_clips(profile, wish, lock=lock)
     preferences = preferences_of(profile)
-    wording = Wording(profile, wish)
+    networks = [one.identifier for one in integrations]
+    check_networks(wish, networks)
+    wording = Wording(profile, wish, networks)
     rows = _rows(profile, wish, preferences, clips, integrations, wording, now)
     _find_clashes(profile, wish, rows)
     check_planned(profile, preferences, wish.settings, rows)
@@ -151,14 +161,16 @@ def _times(
         if times[-1] > start:
             check_future(times[-1], now, "schedule_interval_minutes")
         return {integration.pk: times for integration in integrations}
-    slots = channel_slots.slots_of(profile, integrations)
-    taken = channel_slots.taken_times(profile, integrations, start)
+    slots = slots_of(profile, integrations)
+    taken = taken_times(profile, integrations, start)
     _check_slots(integrations, slots)
+    # a slot at the very moment that was asked for is one; `now` itself is over
+    after = start - timedelta(microseconds=1) if wish.schedule_date is not None else now
     found = {}
     for integration in integrations:
-        times, last = [], start
+        times, last = [], after
         for _ in range(count):
-            last = channel_slots.next_free(slots[integration.pk], last, zone, taken[integration.pk])
+            last = next_free(slots[integration.pk], last, zone, taken[integration.pk])
             times.append(last)
         found[integration.pk] = times
     return found

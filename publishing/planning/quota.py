@@ -64,7 +64,9 @@ def quota_of(profile: Profile, rows: "Sequence[Planned]", now: datetime) -> Quot
 
 def _at_once(rows: "Sequence[Planned]") -> int:
     """The posts of the busiest hour of the plan."""
-    hours = Counter(row.scheduled_at.replace(minute=0, second=0) for row in rows if not row.integration.is_outbox)
+    hours = Counter(
+        row.scheduled_at.replace(minute=0, second=0, microsecond=0) for row in rows if not row.integration.is_outbox
+    )
     return max(hours.values(), default=0)
 
 

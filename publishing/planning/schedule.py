@@ -57,7 +57,7 @@ def _leap(local: datetime, zone: ZoneInfo) -> datetime:
 
 def series(start: datetime, minutes: int, count: int, zone: ZoneInfo) -> list[datetime]:
     """`count` moments from `start` (aware) on, `minutes` apart; UTC."""
-    if minutes % DAY:
+    if not minutes or minutes % DAY:
         return [start.astimezone(UTC) + timedelta(minutes=minutes * number) for number in range(count)]
     local = start.astimezone(zone)
     clock = local.replace(tzinfo=None, fold=0)

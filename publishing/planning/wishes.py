@@ -1,8 +1,9 @@
 """What a person asks to be published, and what is read for it: clips, channels, words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,12 @@ from publishing.channels.integrations import listed
 from publishing.models import CaptionSet, Integration
 from publishing.planning.captions import BadTemplate, Words, escape, fill
 from publishing.planning.text_sets import default_set, last_used
+from publishing.rules.facts import NETWORKS
 
 MAX_CLIPS = 100
 MAX_INTEGRATIONS = 20
 MAX_ROWS = 1000
+_ALIKE = 0.75  # from this likeness on an unknown network is a typing error
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,19 @@ def check_size(wish: Wish) -> None:
         raise Invalid(CHECK_FIELDS, code="too_many_posts", fields={wish.clip_field: [hint]})
 
 
+def check_networks(wish: Wish, networks: Collection[str]) -> None:
+    """Invalid for words or settings of a network that looks like a typing error: they would go nowhere. Those of a
+    network that is none of the chosen ones are no mistake."""
+    known = {*NETWORKS, *networks}
+    found = {}
+    for name, given in (("captions", wish.captions), ("settings", wish.settings)):
+        for network in given:
+            if network not in known and (near := get_close_matches(network, sorted(known), n=1, cutoff=_ALIKE)):
+                found[f"{name}.{network}"] = [f"There is no such network. Did you mean {near[0]}?"]
+    if found:
+        raise Invalid(CHECK_FIELDS, fields=found)
+
+
 # --- words ----------------------------------------------------------------------------------------------
 
 
@@ -158,23 +174,34 @@ class Wording:
     """Where the words of a wish come from, by network: its own, else the caption set's, else what was used last, else
     the profile's default set. A few queries, whatever the number of posts."""
 
-    def __init__(self, profile: Profile, wish: Wish) -> None:
+    def __init__(self, profile: Profile, wish: Wish, networks: Collection[str]) -> None:
         self.wish = wish
+        self._check_one_source()
         self.set = self._chosen_set(profile)
         self.last = last_used(profile) if wish.use_last else {}
-        if self.set is None and wish.caption is None and not wish.use_last and not wish.captions:
+        has_words = self.set is not None or wish.caption is not None or wish.use_last
+        if not has_words and not set(networks) <= set(wish.captions):
             self.set = default_set(profile)
             if self.set is None:
                 hint = "Write a caption, or choose a caption set."
                 raise Invalid(CHECK_FIELDS, code="no_caption", fields={"caption": [hint]})
 
+    def _check_one_source(self) -> None:
+        wish = self.wish
+        given = {
+            "caption": wish.caption is not None,
+            "caption_set_id": wish.caption_set_id is not None,
+            "use_last": wish.use_last,
+        }
+        names = [name for name, is_given in given.items() if is_given]
+        if len(names) > 1:
+            hint = "Give one of caption, caption_set_id and use_last."
+            raise Invalid(CHECK_FIELDS, fields={names[1]: [hint]})
+
     def _chosen_set(self, profile: Profile) -> CaptionSet | None:
         wanted = self.wish.caption_set_id
         if wanted is None:
             return None
-        if self.wish.caption is not None or self.wish.use_last:
-            hint = "Give one of caption, caption_set_id and use_last."
-            raise Invalid(CHECK_FIELDS, fields={"caption_set_id": [hint]})
         row: CaptionSet | None = (
             CaptionSet.objects.for_profile(profile).filter(pk=wanted).select_related("hashtags").first()
         )

@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from profiles.api.serializers import StrictSerializer
+from publishing.models.publication import Publication
 from publishing.planning.plan import MAX_INTERVAL, Plan, Planned
 from publishing.planning.wishes import MAX_CLIPS, MAX_INTEGRATIONS
 from publishing.serializers.captions import MAX_NETWORKS
@@ -85,7 +86,7 @@ class PublishSerializer(_WordsSerializer):
 class BulkPublishSerializer(_WordsSerializer):
     """The first clip goes out at `schedule_date` (left out or null: as soon as possible), the others each
     `schedule_interval_minutes` later; whole days keep the time on the profile's clock. `use_slots`: each channel at its
-    own next free slots instead. `dry_run`: only the plan, nothing is written."""
+    own free slots from `schedule_date` on instead. `dry_run`: only the plan, nothing is written."""
 
     clip_ids = serializers.ListField(child=serializers.UUIDField(), max_length=MAX_CLIPS)
     integration_ids = _channels()
@@ -132,11 +133,17 @@ class FindingSerializer(serializers.Serializer[Any]):
 
 
 class ClashOtherSerializer(serializers.Serializer[Any]):
+    """The publication that is in the way."""
+
     id = serializers.UUIDField()
     status = serializers.CharField(source="state")
     scheduled_at = serializers.DateTimeField()
     published_at = serializers.DateTimeField(allow_null=True)
-    release_url = serializers.CharField()
+    release_url = serializers.SerializerMethodField(help_text="The live post; null until it is known.")
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_release_url(self, row: Publication) -> str | None:
+        return row.release_url or None
 
 
 class ClashSerializer(serializers.Serializer[Any]):

@@ -145,6 +145,17 @@ def test_slots_of_each_channel_are_filled_in_turn_over_a_change(owner: Person, p
     assert free["local"] == "2027-03-30T02:30:00+02:00"
 
 
+def test_a_slot_at_the_very_start_counts(owner: Person, profile: Profile) -> None:
+    channel = make_integration(profile, "threads")
+    for weekday in range(7):
+        Slot.objects.create(profile=profile, integration=channel, weekday=weekday, time=time(10))
+    start = (timezone.now() + timedelta(days=2)).replace(hour=10, minute=0, second=0, microsecond=0)
+    body = body_of([make_clip(profile) for _ in range(2)], [channel], use_slots=True, schedule_date=start.isoformat())
+    made = owner.client.post(BULK, body, format="json").json()["publications"]
+    moments = [datetime.fromisoformat(row["scheduled_at"]) for row in made]
+    assert moments == [start, start + timedelta(days=1)]
+
+
 def test_without_slots_there_is_no_plan_by_slots(owner: Person, profile: Profile) -> None:
     body = body_of([make_clip(profile)], [make_integration(profile, "threads")], use_slots=True)
     answer = owner.client.post(BULK, body, format="json")

@@ -140,6 +140,41 @@ def test_without_words_the_default_set_counts(owner: Person, profile: Profile) -
     assert made[0]["caption"] == "Rye!"
 
 
+def test_words_for_one_network_leave_the_others_the_default_set(owner: Person, profile: Profile) -> None:
+    clip, one, two = make_clip(profile, name="Rye"), make_integration(profile, "threads"), make_integration(profile)
+    ids = {"clip_id": str(clip.pk), "integration_ids": [one.external_id, two.external_id]}
+    body: dict[str, Any] = {**ids, "captions": {"threads": "Short"}}
+    refused = owner.client.post(PUBLISH, body, format="json")
+    assert (refused.status_code, list(refused.json()["error"]["fields"])) == (400, ["caption"])
+    assert rows_of(profile) == 0
+    CaptionSet.objects.create(profile=profile, name="D", text="{clip}!", is_default=True)
+    made = owner.client.post(PUBLISH, body, format="json").json()["publications"]
+    assert [row["caption"] for row in made] == ["Short", "Rye!"]
+
+
+@pytest.mark.parametrize("field", ["captions", "settings"])
+def test_a_network_that_is_misspelt_is_named(field: str, owner: Person, profile: Profile) -> None:
+    clip, channel = make_clip(profile), make_integration(profile, "threads")
+    ids = {"clip_id": str(clip.pk), "integration_ids": [channel.external_id], "caption": "x"}
+    value: Any = "Short" if field == "captions" else {}
+    refused = owner.client.post(PUBLISH, {**ids, field: {"thread": value}}, format="json")
+    assert refused.status_code == 400
+    assert "threads" in refused.json()["error"]["fields"][f"{field}.thread"][0]
+    assert rows_of(profile) == 0
+    # a network that is none of the chosen ones is no mistake: scripts keep the words for all of them in one place
+    made = owner.client.post(PUBLISH, {**ids, field: {"mastodon": value}}, format="json")
+    assert made.status_code == 202
+
+
+def test_two_sources_of_words_are_one_too_many(owner: Person, profile: Profile) -> None:
+    clip, channel = make_clip(profile), make_integration(profile, "threads")
+    body: dict[str, Any] = {"clip_id": str(clip.pk), "integration_ids": [channel.external_id], "caption": "x"}
+    assert owner.client.post(PUBLISH, body, format="json").status_code == 202
+    body |= {"clip_id": str(make_clip(profile).pk), "use_last": True}
+    refused = owner.client.post(PUBLISH, body, format="json")
+    assert (refused.status_code, list(refused.json()["error"]["fields"])) == (400, ["use_last"])
+
+
 # --- what is refused, with nothing left of it ------------------------------------------------------------
 
 

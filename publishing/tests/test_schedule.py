@@ -65,6 +65,11 @@ def test_a_day_that_is_leapt_into_comes_back_to_its_clock_afterwards() -> None:
     assert [f"{moment.astimezone(BERLIN):%d %H:%M}" for moment in found] == ["27 02:30", "28 03:00", "29 02:30"]
 
 
+def test_at_once_means_the_same_moment_also_in_the_hour_that_comes_twice() -> None:
+    second_time = utc("2027-10-31T01:30")  # 02:30 in Berlin, for the second time
+    assert schedule.series(second_time, 0, 3, BERLIN) == [second_time] * 3
+
+
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../../etc/passwd", "europe/berlin", "Europe/Berlin\x00"])
 def test_what_is_no_zone_is_refused(name: str) -> None:
     with pytest.raises(Invalid) as caught:
