@@ -215,12 +215,15 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        if not isinstance(exception, DomainError):
-            return None
-        response = _answer(request, exception.status, exception.message, exception.code)
-        for name, value in _headers(exception.status, exception.retry_after).items():
-            response[name] = value
-        return response
+        return page_error(request, exception) if isinstance(exception, DomainError) else None
+
+
+def page_error(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """A domain error as a page where one is asked for, else in the one error shape."""
+    response = _answer(request, error.status, error.message, error.code)
+    for name, value in _headers(error.status, error.retry_after).items():
+        response[name] = value
+    return response
 
 
 # --- Django's own handlers, named in editai/urls.py ----------------------------------------------------

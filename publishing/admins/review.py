@@ -27,7 +27,7 @@ class ReviewLinkAdmin(HistoryAdmin):
         return review.is_current(link)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return shown.may_edit(request)
+        return shown.may_edit(request) or bool(getattr(request, "may_approve", False))
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, rows: "QuerySet[ReviewLink]") -> None:

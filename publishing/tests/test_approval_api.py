@@ -111,6 +111,19 @@ def test_a_review_link_is_told_once_and_revoked(owner: Person, waiting: Publicat
     assert ReviewLink.objects.get().revoked_at is not None
 
 
+def test_who_may_make_a_link_may_revoke_it(viewer: Person, brand: Profile, waiting: Publication) -> None:
+    Membership.objects.filter(user=viewer.user, profile=brand).update(can_approve=True)
+    headers = {"X-Profile-Id": str(brand.pk)}
+    body = {"clip_id": waiting.clip_id}
+    made = viewer.client.post(f"{BASE}review-links/", body, format="json", headers=headers).json()
+    address = f"{BASE}review-links/{made['id']}/"
+    Membership.objects.filter(user=viewer.user, profile=brand).update(can_approve=False)
+    assert viewer.client.delete(address, headers=headers).status_code == 403
+    Membership.objects.filter(user=viewer.user, profile=brand).update(can_approve=True)
+    assert viewer.client.delete(address, headers=headers).status_code == 204
+    assert ReviewLink.objects.get().revoked_at is not None
+
+
 def test_its_address_is_the_same_below_a_brands_prefix(owner: Person, waiting: Publication, settings: Any) -> None:
     settings.PUBLIC_URL = "https://editai.example.org"
     address = f"/p/{waiting.profile.slug}{BASE}review-links/"

@@ -218,6 +218,24 @@ def test_a_dead_link_opens_nothing_and_decides_nothing(
     assert not Decision.objects.exists()
 
 
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_a_dead_link_is_kept_out_of_everything_too(visitor: Client, path: str, stranger: Person, accept: str) -> None:
+    wrong = dead_addresses(path, stranger)["wrong"]
+
+    def get(address: str, remote: str = "10.0.0.9") -> Any:
+        return visitor.get(address, headers={"Accept": accept}, REMOTE_ADDR=remote)
+
+    asked = [*(get(wrong, "10.0.0.8") for _ in range(21)), get(path)]
+    review.link_revoke(profile=ReviewLink.objects.get().profile, link=ReviewLink.objects.get())
+    asked += [get(path), get(f"{path}video/")]
+    assert {answer.status_code for answer in asked} == {200, 404, 429}
+    for answer in asked:
+        assert answer["Referrer-Policy"] == "no-referrer"
+        assert answer["X-Robots-Tag"] == "noindex, nofollow"
+        assert answer["Cache-Control"] == "no-store"
+    assert asked[0]["Content-Type"].startswith("text/html" if accept == "text/html" else "application/json")
+
+
 def test_a_deleted_brand_has_no_links(visitor: Client, path: str, brand: Profile) -> None:
     Profile.objects.filter(pk=brand.pk).update(state=Profile.State.DELETING)
     assert visitor.get(path).status_code == 404

@@ -120,7 +120,8 @@ class ReviewLinkViewSet(ListMixin, DestroyMixin, ProfileViewSet):
     filterset_class = ReviewLinkFilter
     ordering_fields = ("created_at", "expires_at")
     lookup_value_converter = "uuid"
-    roles = {"create": Role.VIEWER}  # what counts is the right to approve: the link hands it on
+    # what counts is the right to approve: a link hands it on; editors may revoke without it
+    roles = {"create": Role.VIEWER, "destroy": Role.VIEWER}
 
     @extend_schema(request=ReviewLinkInputSerializer, responses={201: NewReviewLinkSerializer})
     def create(self, request: Request) -> Response:
@@ -135,6 +136,13 @@ class ReviewLinkViewSet(ListMixin, DestroyMixin, ProfileViewSet):
         shown = NewReviewLinkSerializer(link, context={**self.get_serializer_context(), "url": url})
         return Response(shown.data, status=status.HTTP_201_CREATED)
 
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        role = getattr(request._request, "role", None)
+        if role is None or Role(role).rank < Role.EDITOR.rank:
+            _require_approver(request)
+        return super().destroy(request, *args, **kwargs)
+
     def perform_destroy(self, row: ReviewLink) -> None:
-        """Revokes the link: it opens nothing any more. The row stays as history."""
+        """Revokes the link: it opens nothing any more. The row stays as history. For editors, and for those who may
+        approve."""
         review.link_revoke(profile=self.profile, link=row)

@@ -24,9 +24,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from profiles import scope
 from profiles.api import counters
+from profiles.api.errors import page_error
 from profiles.api.media import serve_file
 from profiles.api.throttles import client_ip
-from profiles.errors import Conflict, NotFound, TooMany
+from profiles.errors import Conflict, DomainError, NotFound, TooMany
 from profiles.models import Profile, StoredFile
 from publishing.models import Decision, Publication, ReviewLink
 from publishing.planning.schedule import zone_of
@@ -68,11 +69,15 @@ class ReviewForm(forms.Form):
 
 
 def _public(view: View) -> View:
-    """Needs no profile and no CSRF token; its answers are for nobody's index, history or cache."""
+    """Needs no profile and no CSRF token; its answers, refusals too, are for nobody's index, history or cache: the
+    address of a dead link may be one that was only mistyped."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
+        try:
+            response = view(request, *args, **kwargs)
+        except DomainError as error:
+            response = page_error(request, error)
         response["Referrer-Policy"] = "no-referrer"
         response["X-Robots-Tag"] = "noindex, nofollow"
         if "Cache-Control" not in response:
