@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from publishing.models.publication import Publication
-from publishing.states import IN_HAND, State
+from publishing.states import State
 
 
 class Action(StrEnum):
@@ -57,7 +57,3 @@ def _makes_sense(publication: Publication, action: Action) -> bool:
 
 def is_proven_absent(publication: Publication) -> bool:
     return bool(publication.error) and (publication.error or {}).get("code") in PROVEN_ABSENT
-
-
-def is_in_hand(publication: Publication) -> bool:
-    return publication.state in IN_HAND

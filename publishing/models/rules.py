@@ -11,7 +11,7 @@ from profiles.tenancy import ProfileOwned
 class NetworkRule(models.Model):
     """One rule of one network, for all profiles; seeded from the code, changed by superusers in the admin.
 
-    `value` is a number or a list, in the unit that the rule's kind has (`publishing.rules.preflight`). A rule that was
+    `value` is a number or a list, in the unit that the rule's kind has (`publishing.rules.kinds`). A rule that was
     changed by hand is not seeded over.
     """
 

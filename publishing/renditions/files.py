@@ -7,8 +7,6 @@ from editai.clips.models import Clip
 from profiles.files import doom
 from profiles.models import Profile, StoredFile
 from publishing.models import Rendition
-from publishing.rules import media_facts
-from publishing.rules.media_facts import Media
 
 Renditions = dict[tuple[UUID, str], Rendition]
 
@@ -21,14 +19,6 @@ def fresh(profile: Profile, clips: Sequence[Clip], networks: Collection[str] | N
     made_from = {clip.pk: clip.file.sha256 for clip in clips if clip.file is not None}
     stored = rows.filter(file__state=StoredFile.State.STORED).select_related("file")
     return {(row.clip_id, row.network): row for row in stored if row.made_from == made_from.get(row.clip_id)}
-
-
-def best_file(clip: Clip, network: str) -> tuple[StoredFile, Media]:
-    """What is to be published there, and what it is. The clip has a file (ValueError)."""
-    if clip.file is None:
-        raise ValueError("this clip has no file")
-    row = fresh(clip.profile, [clip], [network]).get((clip.pk, network))
-    return (row.file, media_facts.of_rendition(row.media)) if row else (clip.file, media_facts.of_clip(clip))
 
 
 def purge(profile: Profile, clip_ids: Collection[UUID]) -> None:

@@ -22,18 +22,15 @@ from jobs.models import Job
 from profiles.errors import Conflict, Invalid
 from profiles.files import doom
 from profiles.models import Profile, StoredFile, User
-from publishing.models import Publication, Rendition
-from publishing.renditions.files import best_file, fresh, purge
+from publishing.models import Rendition
+from publishing.renditions.files import fresh
 from publishing.rules import media_facts
 from publishing.rules.media_rules import check_media
 from publishing.rules.rulebook import Book, load
-from publishing.states import TO_COME
-
-__all__ = ["FIX", "Made", "best_file", "fresh", "keeps_rules", "purge", "put_in_place", "request_fix"]
+from publishing.to_come import posts_to_come, refuse_if_any
 
 FIX = "fix_rendition"  # the kind of job
 MAX_NETWORKS = 20
-_MOST = 100  # posts that a refusal names
 
 
 @dataclass(frozen=True)
@@ -100,28 +97,9 @@ def _replaced(profile: Profile, clip: Clip, networks: Sequence[str], book: Book)
 
 
 def _refuse_if_used(profile: Profile, rows: Sequence[Rendition]) -> None:
-    """Raises Conflict when posts to come use one of these files. Call it with the clip locked: whoever schedules a post
-    holds the same lock."""
-    users = Publication.objects.for_profile(profile).filter(
-        file__in=[row.file_id for row in rows], state__in=sorted(TO_COME)
-    )
-    posts = list(users.select_related("integration").order_by("scheduled_at", "id")[:_MOST]) if rows else []
-    if posts:
-        raise Conflict(
-            "Posts that use this rendition are still to come: cancel them first.",
-            code="posts_to_come",
-            details=[
-                {
-                    "id": post.pk,
-                    "clip_id": post.clip_id,
-                    "integration_id": post.integration.external_id,
-                    "network": post.integration.identifier,
-                    "state": post.state,
-                    "scheduled_at": post.scheduled_at,
-                }
-                for post in posts
-            ],
-        )
+    """Raises Conflict when posts to come use one of these files. Call it with the clip locked."""
+    posts = posts_to_come(profile, file__in=[row.file_id for row in rows])
+    refuse_if_any(posts, "Posts that use this rendition are still to come: cancel them first.")
 
 
 def put_in_place(profile: Profile, clip_id: UUID, made: Made) -> Rendition | None:

@@ -12,9 +12,10 @@ from jobs.execution import Attempt, Cancelled, JobError, Outcome, describe
 from jobs.registry import job_kind
 from jobs.transitions import LeaseLost
 from profiles.models import StoredFile
-from publishing.renditions import encode as rendition_encode
+from publishing.renditions import encode
+from publishing.renditions.files import fresh
 from publishing.renditions.plan import NotFixableError, Plan, plan, to_mend
-from publishing.renditions.requests import FIX, Made, fresh, keeps_rules, put_in_place
+from publishing.renditions.requests import FIX, Made, keeps_rules, put_in_place
 from publishing.rules import media_facts
 from publishing.rules.media_rules import check_media
 from publishing.rules.rulebook import Book, Finding, Level, load
@@ -57,7 +58,7 @@ class _Fixing:
         try:
             with self.attempt.local(clip.file) as source:
                 self.attempt.report("Looking at the clip", 0.0)
-                self.facts = rendition_encode.measured(self.attempt, source)
+                self.facts = encode.measured(self.attempt, source)
                 self.attempt.report(fraction=_LOOKED)
                 return self._all(clip, source)
         except FileNotFoundError as error:
@@ -121,14 +122,14 @@ class _Fixing:
         for _ in range(_ROUNDS):
             shutil.rmtree(folder, ignore_errors=True)  # of a network or a round before
             folder.mkdir(mode=0o700)
-            rendition_encode.make(self.attempt, source, out, wanted, tell)
-            media = rendition_encode.measured(self.attempt, out)
+            encode.make(self.attempt, source, out, wanted, tell)
+            media = encode.measured(self.attempt, out)
             failures = self._failures(network, media)
             if not failures:
                 return out, media
             if {failure.rule for failure in failures} - {"max_bytes", "upload_max_bytes", "max_video_bitrate"}:
                 break
-            wanted = rendition_encode.tightened(wanted, media["size"])
+            wanted = encode.tightened(wanted, media["size"])
         said = " ".join(failure.message for failure in failures)
         raise JobError(
             "not_fixable", f"{network}: the file that was made does not keep the rules. {said}", False, _BY_HAND

@@ -8,7 +8,7 @@ from profiles.errors import Conflict, Invalid
 from profiles.models import Profile, StoredFile
 from publishing.models import Publication, PublishingSettings
 from publishing.preferences import preferences_of
-from publishing.renditions import files as rendition_files
+from publishing.renditions.files import fresh
 from publishing.rules import network_settings, preflight
 from publishing.rules.rulebook import Finding
 
@@ -30,7 +30,7 @@ def check_planned(
             preferences.network_settings, network, given.get(network), title=row.title, clip_name=row.clip.name
         )
     items = [preflight.Item(row.clip, row.integration, row.caption, row.first_comment, row.settings) for row in rows]
-    made = rendition_files.fresh(profile, list({row.clip.pk: row.clip for row in rows}.values()))
+    made = fresh(profile, list({row.clip.pk: row.clip for row in rows}.values()))
     for row, found in zip(rows, preflight.check_many(profile=profile, items=items), strict=True):
         rendition = made.get((row.clip.pk, row.integration.identifier))
         row.file = rendition.file if rendition else row.clip.file
@@ -68,7 +68,7 @@ def check_again(profile: Profile, row: Publication, words: Mapping[str, Any], *,
     failed = [one for one in found.failures if _counts(one, for_sending)]
     if failed:
         refuse_findings(row, failed)
-    made = rendition_files.fresh(profile, [clip]).get((clip.pk, network))
+    made = fresh(profile, [clip]).get((clip.pk, network))
     file: StoredFile | None = made.file if made else clip.file
     media = {"file": file, "sha256": file.sha256 if file else "", "cover": clip.cover, "clip_name": clip.name}
     return Checked(changed, media)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from publishing.rules import kinds as rule_kinds
-from publishing.rules import network_settings, rulebook
+from publishing.rules import kinds, network_settings, rulebook
 from publishing.rules.facts import EVERY, NETWORKS
 from publishing.rules.rulebook import Rule
 
@@ -22,12 +21,12 @@ def networks() -> list[dict[str, Any]]:
 
 
 def _shown(rule: Rule) -> dict[str, Any]:
-    kind = rule_kinds.KINDS[rule.rule]
+    kind = kinds.KINDS[rule.rule]
     return {
         "rule": rule.rule,
         "value": rule.value,
         "unit": kind.unit,
-        "sentence": kind.sentence.format(value=rule_kinds.shown(rule.rule, rule.value)),
+        "sentence": kind.sentence.format(value=kinds.shown(rule.rule, rule.value)),
         "is_advice": rule.is_advice,
         "source": rule.source,
         "checked_on": rule.checked_on,

@@ -16,9 +16,10 @@ from profiles import files, storage
 from profiles.errors import Conflict, Invalid, NotFound
 from profiles.models import Profile, StoredFile
 from publishing.models import NetworkRule, Rendition
-from publishing.renditions import encode as rendition_encode
-from publishing.renditions import requests as renditions
-from publishing.renditions.requests import Made, best_file, put_in_place, request_fix
+from publishing.renditions import encode
+from publishing.renditions.files import fresh, purge
+from publishing.renditions.requests import Made, put_in_place, request_fix
+from publishing.rules import media_facts
 from publishing.rules.preflight import check
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_integration, make_publication
@@ -94,14 +95,13 @@ def test_what_is_broken_is_mended_and_the_second_check_passes(
     row = Rendition.objects.select_related("file").get(clip=clip)
     assert all(any(word in change for change in row.changes) for word in changes), row.changes
     assert [finding.message for finding in judge(clip, network).failures if finding.field == "clip_id"] == []
-    file, media = best_file(clip, network)
-    assert file == row.file
+    file, media = row.file, media_facts.of_rendition(row.media)
+    assert fresh(in_scope, [clip]) == {(clip.pk, network): row}
     assert job.output_id == row.file_id
     with files.local_path(file) as path:
         assert facts_of(path).items() <= row.media.items()
         assert path.read_bytes()[4:12] == b"ftypmp42"
     assert media.faststart is True
-    assert best_file(clip, "pinterest")[0] == clip.file
 
 
 def test_a_fault_of_the_sound_alone_leaves_the_picture_as_it_is(in_scope: Profile, tmp_path: Path) -> None:
@@ -244,13 +244,13 @@ def test_a_cancelled_job_leaves_nothing(in_scope: Profile, tmp_path: Path, monke
     edit_rules("threads", {"max_seconds": 2})
     clip = broken_clip(in_scope, tmp_path, SHORT)
     job = request_fix(profile=in_scope, clip=clip, networks=["threads"], by=None)
-    genuine = rendition_encode.make
+    genuine = encode.make
 
     def cancelled(*args: Any) -> None:
         genuine(*args)
         job_cancel(profile=in_scope, job=job)
 
-    monkeypatch.setattr(rendition_encode, "make", cancelled)
+    monkeypatch.setattr(encode, "make", cancelled)
     assert run(job).status == Status.CANCELLED
     assert not Rendition.objects.exists()
     assert len(stored(in_scope)) == StoredFile.objects.count() == 1
@@ -263,7 +263,7 @@ def test_an_attempt_that_died_after_its_first_network_goes_on_with_the_rest(
     edit_rules("x", {"max_seconds": 1})
     clip = broken_clip(in_scope, tmp_path, SHORT)
     job = request_fix(profile=in_scope, clip=clip, networks=["threads", "x"], by=None)
-    genuine, made = rendition_encode.make, []
+    genuine, made = encode.make, []
 
     def dies(*args: Any) -> None:
         made.append(args)
@@ -271,7 +271,7 @@ def test_an_attempt_that_died_after_its_first_network_goes_on_with_the_rest(
             raise SystemExit  # as a worker that is being stopped
         genuine(*args)
 
-    monkeypatch.setattr(rendition_encode, "make", dies)
+    monkeypatch.setattr(encode, "make", dies)
     with pytest.raises(SystemExit):
         run(job)
     assert Rendition.objects.get().network == "threads"
@@ -305,7 +305,7 @@ def test_purging_takes_the_files_along(in_scope: Profile, tmp_path: Path) -> Non
         profile=in_scope, clip=make_clip(in_scope), network="x", made_from="m", file=make_clip(in_scope).file, media={}
     )
     before = stored(in_scope)
-    renditions.purge(in_scope, [clip.pk])
+    purge(in_scope, [clip.pk])
     assert list(Rendition.objects.all()) == [kept]
     assert len(before) - len(stored(in_scope)) == 1
 

@@ -20,7 +20,7 @@ from publishing.models import Publication
 from publishing.planning.plan import make_plan
 from publishing.planning.schedule import zone_of
 from publishing.planning.wishes import Wish, chosen_integrations
-from publishing.renditions import requests as renditions
+from publishing.renditions.requests import request_fix
 from publishing.serializers.publications import JobWithPublicationsSerializer
 from publishing.serializers.requests import (
     BulkPublishSerializer,
@@ -96,7 +96,7 @@ class PublishViewSet(PublishingViewSet):
         clip, networks = self._clip(values["clip_id"]), self._networks(values)
         job = run_once(
             request,
-            lambda: renditions.request_fix(profile=self.profile, clip=clip, networks=networks, by=by),
+            lambda: request_fix(profile=self.profile, clip=clip, networks=networks, by=by),
         )
         return self.accepted(job)
 
