@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -21,12 +23,14 @@ _TIMES = ("is_immediate", "scheduled_at", "due_at", "approved_at", "submitted_at
 class EventInline(shown.HistoryInline):
     model = PublicationEvent
     fields = readonly_fields = ("at", "origin", "by", "from_state", "to_state", "why")
+    list_select_related = ("by",)
     ordering = ("at", "id")
 
 
 class DecisionInline(shown.HistoryInline):
     model = Decision
     fields = readonly_fields = ("at", "verdict", "by", "reviewer", "link", "comment")
+    list_select_related = ("by", "link")
     ordering = ("-at", "-id")
 
 
@@ -132,9 +136,18 @@ class BatchAdmin(HistoryAdmin):
     list_select_related = ("created_by",)
 
 
+class PostedForm(ActionForm):
+    """Beside the choice of an action: where the item was posted."""
+
+    url = forms.CharField(max_length=2000, required=False, label="Posted at https://…")
+
+
 @admin.register(OutboxItem)
 class OutboxItemAdmin(HistoryAdmin):
-    """Not posted on any network, until somebody says so (through the API)."""
+    """Not posted on any network, until somebody says so, here or through the API."""
+
+    actions = ("finish", "undo")
+    action_form = PostedForm
 
     list_display = ("name", "caption", "posted_at", "posted_by", "live", "created_at")
     list_filter = ("posted_at", "created_at")
@@ -160,6 +173,30 @@ class OutboxItemAdmin(HistoryAdmin):
         if item is not None:
             item.admin_request = request
         return item
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        return shown.may_edit(request)
+
+    @admin.action(description="Posted by hand, at the address beside", permissions=["settle"])
+    def finish(self, request: HttpRequest, items: "QuerySet[OutboxItem]") -> None:
+        profile, by, url = brand_of(request), request.user, request.POST.get("url", "")
+        if len(items) != 1:
+            self.message_user(request, "Each was posted somewhere else: choose one item.", messages.WARNING)
+            return
+
+        def done(item: OutboxItem) -> None:
+            outbox.finish(profile=profile, item=item, by=by, url=url)  # type: ignore[arg-type]
+
+        shown.each(self, request, items, done, "finished")
+
+    @admin.action(description="Not posted after all", permissions=["settle"])
+    def undo(self, request: HttpRequest, items: "QuerySet[OutboxItem]") -> None:
+        profile, by = brand_of(request), request.user
+
+        def back(item: OutboxItem) -> None:
+            outbox.undo(profile=profile, item=item, by=by)  # type: ignore[arg-type]
+
+        shown.each(self, request, items, back, "taken back")
 
     @admin.display(description="What this is")
     def label(self, item: OutboxItem) -> str:

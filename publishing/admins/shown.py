@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, TabularInline
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -38,7 +38,7 @@ def state(value: str) -> SafeString:
 
 def web_link(url: str) -> str | SafeString:
     """A link to a page outside; other kinds of address, which a network or a person may have sent, as text."""
-    if urlsplit(url).scheme not in {"http", "https"}:
+    if not url.lower().startswith(("http://", "https://")):
         return url or "-"
     return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', url, url)
 
@@ -63,7 +63,8 @@ def each(
             act(row)
             count += 1
         except DomainError as error:
-            admin.message_user(request, f"{row}: {error.message}", messages.WARNING)
+            hints = [hint for told in (error.fields or {}).values() for hint in told]
+            admin.message_user(request, f"{row}: {' '.join(hints) or error.message}", messages.WARNING)
     if count:
         admin.message_user(request, f"{count} {done}.", messages.SUCCESS)
 
@@ -74,6 +75,10 @@ class HistoryInline(TabularInline):
     extra = 0
     can_delete = False
     show_change_link = False
+    list_select_related: tuple[str, ...]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related(*self.list_select_related)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 from django.contrib import admin
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,6 +20,7 @@ from publishing.models import (
     CaptionSet,
     HashtagSet,
     MediaUpload,
+    OutboxItem,
     PostizAccount,
     Publication,
     PublishingSettings,
@@ -109,9 +112,18 @@ def test_an_item_of_the_outbox_brings_its_file(browser: Client, rows: dict[str, 
     assert Client().get(link.replace("&amp;", "&")).status_code == 200
 
 
-def act(browser: Client, action: str, *rows: Any) -> Any:
+@pytest.mark.parametrize("address", ["http://[x", "https://[::1", "javascript:alert(1)", "http://"])
+def test_an_odd_address_of_a_live_post_breaks_no_page(address: str, browser: Client, in_scope: Profile) -> None:
+    row = make_publication(in_scope, release_url=address)
+    listed, shown = "admin:publishing_publication_changelist", "admin:publishing_publication_change"
+    for page in (browser.get(reverse(listed)), browser.get(reverse(shown, args=[row.pk]))):
+        assert page.status_code == 200
+        assert 'href="javascript:' not in page.content.decode()
+
+
+def act(browser: Client, action: str, *rows: Any, **fields: str) -> Any:
     name = rows[0]._meta.model_name
-    body = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+    body = {"action": action, "_selected_action": [str(row.pk) for row in rows], **fields}
     return browser.post(reverse(f"admin:publishing_{name}_changelist"), body, follow=True)
 
 
@@ -125,6 +137,52 @@ def test_approving_and_cancelling_go_through_the_services(browser: Client, in_sc
     assert "waits for no decision" in again.content.decode()
     assert "1 cancelled, or being taken back." in act(browser, "cancel", waiting).content.decode()
     assert Publication.objects.get(pk=waiting.pk).state == State.CANCELLED
+
+
+def test_an_item_of_the_outbox_is_finished_and_taken_back(browser: Client, in_scope: Profile, owner: Person) -> None:
+    item, other = delivered(in_scope), delivered(in_scope)
+    url = "https://www.tiktok.com/@olga/video/1"
+    assert "An address like" in act(browser, "finish", item, url="javascript:alert(1)").content.decode()
+    assert "one item" in act(browser, "finish", item, other, url=url).content.decode()
+    assert not OutboxItem.objects.exclude(posted_at=None).exists()
+    assert "1 finished." in act(browser, "finish", item, url=url).content.decode()
+    done = OutboxItem.objects.select_related("publication").get(pk=item.pk)
+    assert (done.posted_by, done.publication.release_url) == (owner.user, url)
+    assert "finished already" in act(browser, "finish", item, url=url).content.decode()
+    assert "taken back." in act(browser, "undo", item).content.decode()
+    again = OutboxItem.objects.select_related("publication").get(pk=item.pk)
+    assert (again.posted_at, again.posted_by, again.publication.release_url) == (None, None, "")
+
+
+def test_a_viewer_finishes_nothing(viewer: Person, in_scope: Profile) -> None:
+    item = delivered(in_scope)
+    client = Client()
+    client.force_login(viewer.user)
+    for action in ("finish", "undo"):
+        act(client, action, item, url="https://example.org/1")
+    assert OutboxItem.objects.get(pk=item.pk).posted_at is None
+
+
+def test_the_page_of_a_publication_costs_the_same_however_long_its_history(
+    browser: Client, in_scope: Profile, owner: Person, django_assert_max_num_queries: Any
+) -> None:
+    PublishingSettings.objects.create(profile=in_scope, approval_required=True)
+    clip = make_clip(in_scope)
+    row = make_publication(in_scope, clip=clip, state=State.AWAITING_APPROVAL)
+    link, _ = review.link_create(profile=in_scope, clip=clip, by=owner.user)
+    address = reverse("admin:publishing_publication_change", args=[row.pk])
+
+    def decide() -> None:
+        approval.approve(profile=in_scope, publications=[row], link=link, reviewer="Ann")
+        approval.void(Publication.objects.get(pk=row.pk), "Its words changed", by=owner.user)
+
+    decide()
+    with CaptureQueriesContext(connection) as before:
+        browser.get(address)
+    for _ in range(4):
+        decide()
+    with django_assert_max_num_queries(len(before)):
+        browser.get(address)
 
 
 def test_who_may_not_is_not_offered_it(viewer: Person, in_scope: Profile) -> None:

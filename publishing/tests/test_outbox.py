@@ -17,6 +17,7 @@ from profiles.models import Profile, StoredFile
 from publishing import outbox
 from publishing.models import (
     Decision,
+    Integration,
     OutboxItem,
     Publication,
     PublicationEvent,
@@ -33,7 +34,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def held(profile: Profile, **fields: Any) -> tuple[Any, UUID]:
     """A publication for the outbox that a worker holds."""
-    channel = make_integration(profile, "outbox", external_id="outbox")
+    channel = Integration.objects.filter(external_id="outbox").first()
+    channel = channel or make_integration(profile, "outbox", external_id="outbox")
     row = make_publication(profile, integration=channel, state=State.SCHEDULED, **fields)
     claim = uuid4()
     until = timezone.now() + timedelta(minutes=5)
