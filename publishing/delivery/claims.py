@@ -59,6 +59,7 @@ def _mend(publication: Publication) -> bool:
             origin=Origin.SYSTEM,
             claim=publication.claim,
             due_at=now,
+            error=publication.error,  # since when it is late stands there (`waiting`)
         )
     return outcomes.unconfirm(
         publication,

@@ -10,7 +10,9 @@ recorded   what came of it; whatever is not clear is `unconfirmed`, never sent a
 
 import hashlib
 import logging
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,7 +39,7 @@ from publishing.transitions import Origin, note, problem, try_move
 
 log = logging.getLogger(__name__)
 
-_CALL_SECONDS = timedelta(seconds=90)  # what the call may take; a claim that ends before it is too old to begin
+CALL_SECONDS = 70.0  # after its intent the call is over, or was not made: when an absence is proven rests on it
 _COVER_BESIDE = frozenset({"pinterest"})  # a video needs its cover as a second item
 _COVER_WITHIN = frozenset({"reddit"})  # … as its thumbnail
 _COVER_SETTING = {"youtube": "thumbnail"}  # … as a setting
@@ -80,11 +82,19 @@ def hand_over(held: Held, watch: uploads.Watch) -> None:
     media = upload(held, watch)
     clear_earlier(held)
     check(held)  # hours may have passed
-    request = request_of(held, media)
+    submit(held, request_of(held, media))
+
+
+def submit(held: Held, request: PostRequest) -> None:
+    """The last three phases, for one call of the hour's budget. Raises Settled, Halt, claims.ClaimLost."""
     take_call(held)
-    request = intend(held, request)
-    reply = call(held, request)
-    record(held, reply)
+    ends_at = time.monotonic() + CALL_SECONDS  # before the intent: from then on a clock runs for others, too
+    try:
+        request = intend(held, request)
+    except BaseException:
+        budget.refund(held.account)
+        raise
+    record(held, call(held, request, ends_at))
 
 
 # --- checked --------------------------------------------------------------------------------------------
@@ -180,20 +190,21 @@ def clear_earlier(held: Held) -> None:
     Raises Settled unless there is none."""
     for at, entry in fingerprints.earlier(held.publication):
         try:
-            found = find(held, at)
+            found = find(held, at, entry["post_id"])
             live = [post for post in found if is_out(post)]
             if live or (found and not entry["is_void"] and found[0].state != "ERROR"):
                 _adopt_earlier(held, (live or found)[0], at)
                 raise Settled("An earlier attempt had arrived.")
-            _take_back(held, found, at)
+            _take_back(held, found, at, entry["post_id"])
         except PostizError as error:
             raise unsent(held, error) from error
         claims.renew(held.publication, held.claim)
 
 
-def find(held: Held, at: datetime) -> list[Post]:
+def find(held: Held, at: datetime, post_id: str) -> list[Post]:
+    """What the attempt with this fingerprint left behind; `post_id`: of its post, empty when it is not known."""
     posts = held.postiz.list_posts(at - fingerprints.AROUND, at + fingerprints.AROUND)
-    return [post for post in posts if fingerprints.matches(post, held.publication, at)]
+    return [post for post in posts if post.id == post_id or fingerprints.matches(post, held.publication, at)]
 
 
 def is_out(post: Post) -> bool:
@@ -201,12 +212,12 @@ def is_out(post: Post) -> bool:
     return post.state == "PUBLISHED" or bool(post.release_url or post.release_id)
 
 
-def _take_back(held: Held, found: Sequence[Post], at: datetime) -> None:
+def _take_back(held: Held, found: Sequence[Post], at: datetime, post_id: str) -> None:
     if not found:
         return
     for post in found:
         delete(held.postiz, post)
-    left = find(held, at)
+    left = find(held, at, post_id)
     if left or any(post.state == "QUEUE" and post.publish_date <= timezone.now() for post in found):
         what = problem(
             "earlier_attempt_alive",
@@ -295,14 +306,12 @@ def intend(held: Held, request: PostRequest) -> PostRequest:
         try:
             body = post_body(dated)
         except errors.Refused as error:
-            budget.refund(held.account)
             raise unsent(held, error) from error
         try:
             if _intend(held, date, hashlib.sha256(body).hexdigest()):
                 return dated
         except IntegrityError:
             continue  # another publication of this channel has this very millisecond
-        budget.refund(held.account)
         raise claims.ClaimLost
     raise Conflict("There is no free millisecond in this second.", code="busy")
 
@@ -326,18 +335,20 @@ def _intend(held: Held, date: datetime, digest: str) -> bool:
 # --- called ---------------------------------------------------------------------------------------------
 
 
-def call(held: Held, request: PostRequest) -> Created | Exception:
-    """The one call. What went wrong is returned, to be recorded like a reply; what ends this process is recorded as
+def call(held: Held, request: PostRequest, ends_at: float | None = None) -> Created | Exception:
+    """The one call, over at `ends_at` (of `time.monotonic`; it may stop while a machine sleeps, so the claim is looked
+    at, too). What went wrong is returned, to be recorded like a reply; what ends this process is recorded as
     not confirmed, and goes on."""
     until = held.publication.claimed_until
-    if until is None or timezone.now() > until - _CALL_SECONDS:
-        return errors.NotSent("This worker stood still for too long.")
+    if until is None or timezone.now() > until - claims.LEASE + timedelta(seconds=CALL_SECONDS):
+        return errors.NotSentInTime("This worker stood still for too long; it is tried again.")
     try:
-        return held.postiz.create_post(request)
+        return held.postiz.create_post(request, ends_at=ends_at)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like a refusal
         return error
     except BaseException:
-        record(held, errors.OutcomeUnknown("The worker was stopped in the middle of handing it over."))
+        with suppress(Settled):
+            record(held, errors.OutcomeUnknown("The worker was stopped in the middle of handing it over."))
         raise
 
 

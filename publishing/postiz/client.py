@@ -19,7 +19,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -145,24 +145,30 @@ class Postiz:
 
     # --- writing ---------------------------------------------------------------------------------------
 
-    def create_post(self, post: PostRequest) -> Created:
-        """Hands a post over. OutcomeUnknown: it may exist; any other error: it does not.
+    def create_post(self, post: PostRequest, *, ends_at: float | None = None) -> Created:
+        """Hands a post over. OutcomeUnknown: it may exist; any other error: it does not. Retries included it is over,
+        and surely no byte leaves any more, at `ends_at` (of `time.monotonic`; by default after POST_TIMEOUT.total).
 
         Refused (with fields), ChannelGone, TooLarge, QuotaUsedUp, RateLimited, BadKey, NoSubscription: Postiz said no.
         Unavailable and NotSent: it was not reached, or turned the call away before looking at it.
         """
         body = post_body(post)
-        reply = self._again(lambda: self._create(body), on=(errors.NotSent,))
+        end = time.monotonic() + POST_TIMEOUT.total if ends_at is None else ends_at
+        reply = self._again(lambda: self._create(body, end), on=(errors.NotSent,))
         if not is_success(reply):
             if reply.status in DECIDED:
                 raise problem_of(reply)
             raise errors.OutcomeUnknown(detail=f"{reply.status} {replies.said(reply)}")
         return replies.created_of(reply, post.channel_id)
 
-    def _create(self, body: bytes) -> Reply:
+    def _create(self, body: bytes, ends_at: float) -> Reply:
         headers = {"Content-Type": "application/json"}
+        left = ends_at - time.monotonic()
+        if left <= 0:
+            raise errors.NotSentInTime
+        timeout = replace(POST_TIMEOUT, total=min(left, POST_TIMEOUT.total))
         try:
-            return self.call("POST", "/posts", content=body, headers=headers, timeout=POST_TIMEOUT)
+            return self.call("POST", "/posts", content=body, headers=headers, timeout=timeout)
         except errors.NotSent:
             raise
         except errors.Unavailable as error:  # broken off after bytes may have left, or a reply without end
@@ -255,7 +261,7 @@ class Postiz:
             try:
                 return act()
             except on as error:
-                if isinstance(error, errors.ReplyTooLarge):
+                if isinstance(error, errors.ReplyTooLarge | errors.NotSentInTime):
                     raise
                 if isinstance(error, errors.RateLimited) and error.retry_after > LONGEST_PAUSE:
                     raise

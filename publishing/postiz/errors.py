@@ -31,6 +31,12 @@ class NotSent(Unavailable):
     """Surely nothing left this machine: name, connection or TLS failed."""
 
 
+class NotSentInTime(NotSent):
+    """Its time was over before anything was sent."""
+
+    text = "It was not handed over in time; we keep trying."
+
+
 class Unreadable(Unavailable):
     """A reply came, and is no JSON, of another shape, or larger than allowed."""
 

@@ -1,5 +1,6 @@
 """Handing over: one post, whatever happens; and nothing that is not what was chosen."""
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from publishing.channels.connections import POSTIZ, postiz_of
 from publishing.channels.integrations import ensure_outbox, listed, usable
 from publishing.delivery import claims, handing_over, sending, uploads, waiting
 from publishing.models import OutboxItem, PostizAccount, Publication, PublishingSettings
+from publishing.postiz.client import Postiz
 from publishing.states import State
 from publishing.tests.builders import make_clip, make_publication
 from publishing.tests.delivering import account_of, channel, connect, due, fresh, told
@@ -356,3 +358,59 @@ def test_lateness_of_now_counts_from_the_end_of_the_hourly_limit(profile: Profil
     assert not waiting.is_too_late(fresh(publication), timedelta(minutes=60))
     assert waiting.is_too_late(fresh(publication), timedelta(minutes=4))
     assert channel(profile).identifier == "instagram"
+
+
+def test_the_call_is_over_soon_after_its_intent_or_is_not_made(
+    profile: Profile, stub: StubPostiz, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication = due(profile)
+    real = sending.intend
+
+    def stands_still(*rest: Any) -> Any:
+        intended = real(*rest)
+        time.sleep(0.3)
+        return intended
+
+    monkeypatch.setattr(sending, "CALL_SECONDS", 0.2)
+    monkeypatch.setattr(sending, "intend", stands_still)
+    hand_over(profile)
+    assert stub.of_route("POST /posts") == []
+    assert fresh(publication).state == State.SCHEDULED
+
+
+def test_what_ends_the_worker_in_the_call_is_not_swallowed(
+    profile: Profile, stub: StubPostiz, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [due(profile), due(profile)]
+
+    def ends(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Postiz, "create_post", ends)
+    with pytest.raises(KeyboardInterrupt):
+        hand_over(profile)
+    assert [fresh(row).state for row in rows] == [State.UNCONFIRMED, State.SCHEDULED]
+
+
+def test_a_body_that_cannot_be_made_costs_no_call(profile: Profile, stub: StubPostiz) -> None:
+    publication = due(profile)
+    claim = claims.take(row := fresh(publication))
+    held = held_of(profile, row, claim)
+    media = sending.upload(held, uploads.Watch())
+    row.settings = {"x": float("nan")}
+    before = account_of(profile).rate_remaining
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        sending.submit(held, sending.request_of(held, media))
+    assert account_of(profile).rate_remaining == before
+
+
+def test_a_dead_worker_does_not_make_it_late(profile: Profile, stub: StubPostiz) -> None:
+    now = timezone.now()
+    publication = due(profile, scheduled_at=now - timedelta(hours=3))
+    why = {"code": "rate_limited", "message": "x"}
+    waiting.put_off(waiting.due(profile), now - timedelta(minutes=5), why, counts=False)
+    claims.take(fresh(publication))
+    Publication.objects.update(claimed_until=now - timedelta(seconds=1))
+    assert claims.mend(profile) == 1
+    assert waiting.mark_missed(profile) == 0
+    assert fresh(publication).state == State.SCHEDULED

@@ -378,3 +378,19 @@ def test_an_address_that_became_private_is_refused(settings: Settings) -> None:
         assert server.connections == 0
     assert caught.value.code == "address_not_allowed"
     assert not caught.value.retryable
+
+
+def test_nothing_is_sent_after_its_end(stub: StubPostiz, pauses: list[float]) -> None:
+    postiz = client(stub, pauses)
+    with pytest.raises(errors.NotSent):
+        postiz.create_post(wanted(stub), ends_at=time.monotonic() - 1)
+    stub.down()
+
+    def pause(_: float) -> None:
+        stub.up()
+        time.sleep(0.3)
+
+    postiz._sleep = pause
+    with pytest.raises(errors.NotSent):
+        postiz.create_post(wanted(stub), ends_at=time.monotonic() + 0.2)
+    assert stub.of_route("POST /posts") == []
