@@ -168,9 +168,6 @@ def _send(
     found = check_again(profile, row, {}, for_sending=True)
     now = timezone.now()
     fields: dict[str, Any] = {
-        **fingerprints.anew(
-            row, is_void=is_void
-        ),  # what earlier attempts may have left is looked for before it is sent
         **found.words,
         **found.media,
         "scheduled_at": scheduled_at or now,
@@ -180,6 +177,7 @@ def _send(
         setattr(row, name, value)
     to = approval.next_state(row)  # looks at the words and the media as they will be
     fields["due_at"] = due_at(row, preferences_of(profile), now) if to == State.SCHEDULED else None
+    fields |= fingerprints.anew(row, is_void=is_void)  # what earlier attempts may have left is looked for first
     transitions.move(row, to, why=why, origin=Origin.PERSON, by=by, **fields)
 
 

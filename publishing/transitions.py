@@ -64,7 +64,8 @@ def try_move(
     **fields: Any,
 ) -> bool:
     """`publication` into the state `to`, together with `fields`, if its row is still as it was loaded: in the same
-    state, and held by `claim` when one is given. False when somebody else was faster: nothing is written then.
+    state, at the same attempt if it is outside, and held by `claim` when one is given. False when somebody else was
+    faster: nothing is written then.
     A worker that takes the row gives the claim that it will hold it by, and `claimed_until` among the `fields`.
 
     A row that leaves the hands of a worker loses its claim; one that is to be sent anew keeps its fingerprint among the
@@ -86,6 +87,8 @@ def try_move(
         values.setdefault("error", None)
     with transaction.atomic():
         rows = Publication.objects.filter(pk=publication.pk, state=before)
+        if before in OUTSIDE | {State.FAILED}:
+            rows = fingerprints.as_loaded(publication)
         if claim is not None and before in ON_ITS_WAY:
             rows = rows.filter(claim=claim)
         # bulk_update and update() leave `updated_at` alone: save() of the loaded row would overwrite others' fields

@@ -6,7 +6,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from profiles.credentials import credential_get
 from publishing import news
+from publishing.channels.connections import POSTIZ
 from publishing.models import PostizAccount
 from publishing.postiz.errors import BadKey, NoSubscription, PostizError, RateLimited
 from publishing.transitions import problem
@@ -25,8 +27,8 @@ def as_problem(error: PostizError, *, retryable: bool | None = None) -> dict[str
 def note_trouble(account: PostizAccount, error: PostizError) -> datetime:
     """Postiz did not answer as it should: what that means for the account, and when to try again."""
     if isinstance(error, BadKey | NoSubscription):
-        pause(account, as_problem(error))
-        return timezone.now() + WHILE_PAUSED
+        is_paused = pause(account, as_problem(error))
+        return timezone.now() + (WHILE_PAUSED if is_paused else BACKOFF[0])
     if isinstance(error, RateLimited):
         return timezone.now() + timedelta(seconds=error.retry_after)
     before = account.problem or {}
@@ -45,10 +47,16 @@ def note_fine(account: PostizAccount) -> None:
         account.problem, account.checked_at = None, now
 
 
-def pause(account: PostizAccount, what: dict[str, Any]) -> None:
-    """Nothing is sent any more until a key is stored; told once for each time."""
+def pause(account: PostizAccount, what: dict[str, Any]) -> bool:
+    """Nothing is sent any more until a key is stored; told once for each time. False when another key was stored since
+    `account` was loaded: that one was not refused."""
     with transaction.atomic():
+        PostizAccount.objects.select_for_update().filter(pk=account.pk).first()  # who stores a key waits, or is done
+        stored = credential_get(profile=account.profile, kind=POSTIZ)
+        if account.key_stored_at is not None and (stored is None or stored.updated_at != account.key_stored_at):
+            return False
         account.paused_at, account.problem = timezone.now(), what
         rows = PostizAccount.objects.filter(pk=account.pk, paused_at=None)
         if rows.update(paused_at=account.paused_at, problem=what):
             news.tell_disconnected(account, what)
+    return True

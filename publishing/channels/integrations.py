@@ -17,7 +17,7 @@ from publishing.postiz.client import Postiz
 from publishing.postiz.errors import PostizError
 from publishing.postiz.replies import MAX_ROWS, Channel
 from publishing.preferences import due_at, preferences_of
-from publishing.states import State
+from publishing.states import OUTSIDE, State
 
 FRESH_FOR = timedelta(minutes=5)
 _LONGEST_ID = 100
@@ -42,7 +42,8 @@ def ensure_account(profile: Profile) -> PostizAccount | None:
     if account.base_url != url:  # another organisation, of which nothing is known yet
         account.base_url, account.integrations_at = url, None
         account.rate_remaining, account.rate_resets_at, account.blocked_until = account.rate_limit, None, None
-        account.save()
+        account.save(update_fields=["base_url", "integrations_at", "rate_remaining", "rate_resets_at", "blocked_until"])
+    account.key_stored_at = stored.updated_at
     return account
 
 
@@ -57,8 +58,12 @@ def credential_changed(profile: Profile) -> None:
     preferences, now = preferences_of(profile), timezone.now()
     waiting = Publication.objects.for_profile(profile).filter(state=State.SCHEDULED, error__isnull=False)
     for publication in waiting.select_related("integration"):
-        due = due_at(publication, preferences, now)
-        Publication.objects.filter(pk=publication.pk, state=State.SCHEDULED).update(due_at=due, error=None)
+        due, error = due_at(publication, preferences, now), publication.error or {}
+        kept = error if "grace_from" in error else None  # since when it is late stands there
+        Publication.objects.filter(pk=publication.pk, state=State.SCHEDULED).update(due_at=due, error=kept)
+    # those that nobody could ask about, perhaps
+    given_up = Publication.objects.for_profile(profile).filter(state__in=sorted(OUTSIDE), next_check_at=None)
+    given_up.update(next_check_at=now)
 
 
 def ensure_outbox(profile: Profile) -> Integration:
@@ -109,14 +114,16 @@ def is_fresh(account: PostizAccount) -> bool:
     return account.integrations_at is not None and timezone.now() - account.integrations_at < FRESH_FOR
 
 
-def ask(profile: Profile, account: PostizAccount, postiz: Postiz) -> None:
-    """Lists the channels and takes them over. Raises PostizError; nothing changes then."""
+def ask(profile: Profile, account: PostizAccount, postiz: Postiz) -> frozenset[str]:
+    """Lists the channels and takes them over; gives their ids: those that this very client may ask about, whatever key
+    is stored by now. Raises PostizError; nothing changes then."""
     began = timezone.now()
     channels = postiz.integrations()
     _take_over(profile, channels, began)
     health.note_fine(account)
     account.integrations_at = began
     PostizAccount.objects.filter(pk=account.pk).update(integrations_at=began)
+    return frozenset(channel.id for channel in channels)
 
 
 def _take_over(profile: Profile, channels: list[Channel], began: datetime) -> None:

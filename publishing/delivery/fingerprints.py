@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from publishing.models import Publication
@@ -62,10 +63,19 @@ def earlier(publication: Publication) -> list[tuple[datetime, dict[str, Any]]]:
 
 
 def matches(post: Post, publication: Publication, at: datetime) -> bool:
-    """Whether `post` is what the attempt with this fingerprint made."""
+    """Whether `post` is what the attempt with this fingerprint made. The date of a post that was moved in Postiz (the
+    only ones with microseconds, see `sync`) says nothing: others may be moved there too."""
     if post.channel_id != publication.integration.external_id:
         return False
-    return _same_millisecond(post.publish_date, at) or post.client_ref == str(publication.pk)
+    is_ours = at.microsecond % 1000 == 0
+    return (is_ours and _same_millisecond(post.publish_date, at)) or post.client_ref == str(publication.pk)
+
+
+def as_loaded(publication: Publication) -> "QuerySet[Publication]":
+    """Its row, while it is in the state, and at the attempt, in which it was loaded: what was found out about one
+    attempt must not be said of the next."""
+    rows: QuerySet[Publication] = Publication.objects.filter(pk=publication.pk, state=publication.state)
+    return rows.filter(fingerprint_at=publication.fingerprint_at)
 
 
 def _same_millisecond(one: datetime, other: datetime) -> bool:

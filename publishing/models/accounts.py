@@ -1,5 +1,7 @@
 """A profile's side of Postiz: its wishes, the account with its hourly budget, the channels and their slots."""
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -36,8 +38,11 @@ class PostizAccount(ProfileOwned):
     """What we know of the profile's Postiz organisation: its health, its hourly budget, and when we last asked.
 
     The budget is for POST /posts alone. `rate_limit` and `rate_remaining` are as last told by its headers;
-    `blocked_until` is set by a 429. One row each, made when a Postiz key is stored.
+    `blocked_until` is set by a 429. One row each, made when a Postiz key is stored. `key_stored_at` is no column:
+    `integrations.ensure_account` notes there which key was stored when the row was loaded.
     """
+
+    key_stored_at: datetime | None = None
 
     base_url = models.CharField(max_length=300)
     rate_limit = models.PositiveIntegerField(default=30, help_text="Posts an hour; 30 until its headers say otherwise.")

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 from pytest_django import Settings
 
 from publishing.postiz.client import Postiz
@@ -45,3 +48,9 @@ def video(tmp_path: Path) -> Path:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client does not wait between its tries."""
     monkeypatch.setattr(Postiz, "pause", lambda self, attempt: None)
+
+
+@pytest.fixture
+def clock() -> Any:
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+        yield clock

@@ -10,9 +10,11 @@ from profiles import credentials
 from profiles.models import Profile
 from publishing.channels import integrations
 from publishing.channels.connections import POSTIZ
+from publishing.delivery.handing_over import hand_over_due
 from publishing.models import Integration, PostizAccount, Publication
 from publishing.states import State
 from publishing.tests.builders import make_publication
+from publishing.tracking.sync import sync
 from tests.stubs.postiz import StubPostiz
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -66,3 +68,34 @@ def told(publication: Publication) -> list[str]:
     """The events that were told of a publication, in their order."""
     rows = Notification.objects.filter(once_key__contains=str(publication.pk)).order_by("created_at", "id")
     return list(rows.values_list("event", flat=True))
+
+
+class Watched:
+    """A publication that was handed over, and a clock that leaps from one look to the next."""
+
+    def __init__(self, profile: Profile, clock: Any, network: str = "instagram", **fields: Any) -> None:
+        self.profile, self.clock = profile, clock
+        self.publication = due(profile, network, **fields)
+        hand_over_due(profile=profile)
+        assert self.row.state == State.SUBMITTED
+
+    @property
+    def row(self) -> Any:
+        return fresh(self.publication)
+
+    def look(self) -> Any:
+        at = self.row.next_check_at
+        assert at is not None, self.row.state
+        self.clock.shift(max(at - timezone.now(), timedelta(0)) + timedelta(milliseconds=5))
+        assert sync(self.profile) == 1
+        return self.row
+
+    def until(self, *states: State) -> Any:
+        for _ in range(100):
+            if self.look().state in states:
+                return self.row
+        raise AssertionError(f"never {states}: {self.row.state}")
+
+    @property
+    def late(self) -> timedelta:
+        return timezone.now() - self.row.fingerprint_at

@@ -13,14 +13,14 @@ from profiles import credentials
 from profiles.models import Profile
 from publishing import actions
 from publishing.channels.connections import POSTIZ, postiz_of
-from publishing.delivery import fingerprints
+from publishing.delivery import fingerprints, outcomes
 from publishing.delivery.handing_over import hand_over_due
 from publishing.models import MediaUpload, Publication
 from publishing.postiz.client import Postiz, PostRequest
 from publishing.postiz.replies import Media
 from publishing.states import State
 from publishing.tests.delivering import SETTINGS, account_of, connect, due, fresh, told
-from publishing.tracking import rhythm
+from publishing.tracking import reconcile, rhythm
 from publishing.tracking.sync import check, sync
 from publishing.transitions import Origin, move
 from tests.stubs.postiz import Fault, StubPostiz, faults
@@ -252,3 +252,63 @@ def test_without_postiz_nobody_can_ask_and_that_is_said(profile: Profile, stub: 
     connect(profile, stub)
     assert check(profile, [fresh(publication)])
     assert fresh(publication).state == State.SUBMITTED
+
+
+def test_a_list_that_was_asked_for_too_early_proves_nothing(profile: Profile, stub: StubPostiz) -> None:
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+        publication = lost(profile, stub, faults.drop_before_commit())
+        clock.shift(rhythm.PROOF_AFTER - timedelta(seconds=10))
+        stub.on("GET /posts", "received", lambda _: clock.shift(20))
+        row = look(publication)
+        assert timezone.now() > row.submitting_since + rhythm.PROOF_AFTER
+        assert row.error["code"] == "outcome_unknown"
+
+
+def test_what_is_found_out_about_one_attempt_is_not_said_of_the_next(profile: Profile, stub: StubPostiz) -> None:
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+        before = absent(profile, stub, clock)  # as a slow process loaded it
+        resend(before)
+        stub.faults.script("POST /posts", faults.drop_before_commit())
+        hand_over_due(profile=profile)
+        row = fresh(before)
+        assert (row.state, row.error["code"]) == (State.UNCONFIRMED, "outcome_unknown")
+        reconcile.not_found(before, timezone.now())
+        reconcile.not_asked([before], timezone.now() + timedelta(days=1))
+        what = {"code": "x", "message": "x"}
+        assert not outcomes.remove(before, what, may_be_live=False)
+        after = fresh(before)
+        assert (after.state, after.error) == (row.state, row.error)
+
+
+def test_who_was_overtaken_deletes_nothing(profile: Profile, stub: StubPostiz) -> None:
+    publication = lost(profile, stub, faults.drop_after_commit(), ahead=timedelta(days=1))
+    again_like(profile, publication)
+    stale = fresh(publication)
+    first, second = postiz_of(profile, retries=0).list_posts(
+        publication.fingerprint_at - timedelta(seconds=1), publication.fingerprint_at + timedelta(seconds=1)
+    )
+    mine, other = sorted((first, second), key=lambda post: post.id)
+    assert reconcile.adopt(fresh(publication), other)  # by one that saw only this
+    assert not reconcile.adopt(stale, mine)
+    assert not any(post.deleted for post in stub.posts)
+    look(publication)
+    assert [post.id for post in stub.posts if not post.deleted] == [other.id]
+    assert stub.settle().most() == 1
+
+
+def test_an_extra_that_cannot_be_deleted_does_not_keep_the_others(profile: Profile, stub: StubPostiz) -> None:
+    twice = lost(profile, stub, faults.drop_after_commit(), ahead=timedelta(days=1))
+    again_like(profile, twice)
+    other = lost(profile, stub, faults.drop_after_commit(), ahead=timedelta(days=2))
+    stub.faults.script("DELETE /posts/group/:group", faults.html_502(), times=-1)
+    Publication.objects.filter(pk=other.pk).update(next_check_at=timezone.now())
+    look_at(profile, twice)
+    assert fresh(other).state == State.SUBMITTED
+    stub.faults.clear()
+    look_at(profile, twice)  # it is tried again
+    assert [post.deleted for post in stub.posts].count(True) == 1
+
+
+def look_at(profile: Profile, publication: Any) -> None:
+    Publication.objects.filter(pk=publication.pk).update(next_check_at=timezone.now() - timedelta(seconds=1))
+    assert sync(profile)

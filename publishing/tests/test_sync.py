@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.utils import timezone
 
 from editai.notify.models import Notification
@@ -13,7 +12,7 @@ from publishing.delivery import batches
 from publishing.delivery.handing_over import hand_over_due
 from publishing.models import Batch, Publication
 from publishing.states import State
-from publishing.tests.delivering import account_of, connect, due, fresh, told
+from publishing.tests.delivering import Watched, account_of, connect, due, fresh, told
 from publishing.tracking import rhythm, verdicts
 from publishing.tracking.sync import sync
 from publishing.transitions import Origin, move
@@ -27,43 +26,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_pauses")]
 def profile(in_scope: Profile, stub: StubPostiz) -> Profile:
     connect(in_scope, stub)
     return in_scope
-
-
-class Watched:
-    """A publication that was handed over, and a clock that leaps from one look to the next."""
-
-    def __init__(self, profile: Profile, clock: Any, network: str = "instagram", **fields: Any) -> None:
-        self.profile, self.clock = profile, clock
-        self.publication = due(profile, network, **fields)
-        hand_over_due(profile=profile)
-        assert self.row.state == State.SUBMITTED
-
-    @property
-    def row(self) -> Any:
-        return fresh(self.publication)
-
-    def look(self) -> Any:
-        at = self.row.next_check_at
-        assert at is not None, self.row.state
-        self.clock.shift(max(at - timezone.now(), timedelta(0)) + timedelta(milliseconds=5))
-        assert sync(self.profile) == 1
-        return self.row
-
-    def until(self, *states: State) -> Any:
-        for _ in range(100):
-            if self.look().state in states:
-                return self.row
-        raise AssertionError(f"never {states}: {self.row.state}")
-
-    @property
-    def late(self) -> timedelta:
-        return timezone.now() - self.row.fingerprint_at
-
-
-@pytest.fixture
-def clock() -> Any:
-    with time_machine.travel(timezone.now(), tick=True) as clock:
-        yield clock
 
 
 def test_published_at_the_first_look_with_its_link(profile: Profile, stub: StubPostiz, clock: Any) -> None:

@@ -1,5 +1,6 @@
 """Taken back is what the list does not have any more, in time."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from publishing.states import State
 from publishing.tests.delivering import connect, due, fresh, told
 from publishing.tracking import rhythm, take_back
 from publishing.tracking.sync import sync
+from publishing.transitions import Origin, move
 from tests.stubs.postiz import StubPostiz, faults, outcomes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_pauses")]
@@ -207,3 +209,65 @@ def test_erasing_waits_for_a_postiz_that_is_away(profile: Profile, stub: StubPos
     credentials.credential_delete(profile=profile, kind=POSTIZ)
     assert take_back.before_erasing(profile)  # nobody could
     assert fresh(other).state == State.SUBMITTED
+
+
+def test_a_change_in_doubt_that_came_to_nothing_is_told(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    stub.on(
+        "DELETE /posts/group/:group",
+        "received",
+        lambda _: stub.faults.script("GET /posts", faults.html_502(), times=-1),
+    )
+    with pytest.raises(JobError, match="take_back_unverified"):
+        take_back.take_back(publication, then="change", changes={"caption": "Better"})
+    stub.faults.clear()
+    Publication.objects.update(next_check_at=timezone.now())
+    sync(profile)
+    row = fresh(publication)  # it was wanted, with other words: that nothing goes out is no cancellation
+    assert (row.state, row.error["code"]) == (State.REMOVED, "change_not_made")
+    assert told(row) == ["publication_unconfirmed", "publication_removed"]
+
+
+def test_what_became_unconfirmed_before_its_change_is_void_afterwards(profile: Profile, stub: StubPostiz) -> None:
+    publication = handed_over(profile)
+    PublishingSettings.objects.create(profile=profile, approval_required=True)
+    what = {"code": "x", "message": "x"}
+    move(publication, State.UNCONFIRMED, why="x", origin=Origin.SYNC, error=what)
+    take_back.take_back(fresh(publication), then="change", changes={"caption": "Better"})
+    row = fresh(publication)
+    assert (row.state, row.earlier_fingerprints[0]["is_void"]) == (State.AWAITING_APPROVAL, True)
+
+
+def test_before_erasing_one_that_fails_does_not_keep_the_others(
+    profile: Profile, stub: StubPostiz, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [handed_over(profile, ahead=DAY * number) for number in (1, 2)]
+    tried: list[Any] = []
+
+    def fails(publication: Any, **_: Any) -> None:
+        tried.append(publication.pk)
+        time.sleep(0.2)
+        raise JobError("postiz_unavailable", "It is away.")
+
+    monkeypatch.setattr(take_back, "take_back", fails)
+    monkeypatch.setattr(take_back, "_ERASE_SECONDS", 0.1)
+    assert not take_back.before_erasing(profile)
+    assert not take_back.before_erasing(profile)
+    assert tried == [row.pk for row in rows]
+
+
+def test_a_cancelled_one_that_went_out_is_not_called_deleted(profile: Profile, stub: StubPostiz) -> None:
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+        publication = due(profile)
+        stub.faults.script("POST /posts", faults.late_commit(260))
+        hand_over_due(profile=profile)
+        clock.shift(rhythm.PROOF_AFTER)
+        take_back.take_back(fresh(publication), then="cancel", changes={})
+        clock.shift(timedelta(minutes=10))
+        stub.settle()
+        sync(profile)
+    row = fresh(publication)
+    assert (row.state, row.may_be_live, row.next_check_at) == (State.CANCELLED, True, None)
+    assert stub.posts[0].release_url in row.events.last().why
+    assert not stub.posts[0].deleted
+    assert told(row)[-1] == "publication_unconfirmed"

@@ -11,6 +11,7 @@ from publishing.postiz.replies import Post
 
 _APART = timedelta(days=1)  # dates further apart are asked for separately
 WIDE = timedelta(days=30)
+_SHORTEST = timedelta(seconds=2)  # a list that is too long is asked for in halves down to this
 _EARLIER = 3  # attempts that are looked for as well
 
 
@@ -51,8 +52,18 @@ def _listed(postiz: Postiz, dates: Sequence[datetime]) -> list[Post]:
 def by_id(postiz: Postiz, post_ids: Collection[str], dates: Iterable[datetime]) -> dict[str, Post]:
     """Posts that were moved, by their ids, up to 30 days from where they were. Raises PostizError."""
     known = list(dates)
-    posts = postiz.list_posts(min(known) - WIDE, max(known) + WIDE)
+    posts = _between(postiz, min(known) - WIDE, max(known) + WIDE)
     return {post.id: post for post in posts if post.id in post_ids}
+
+
+def _between(postiz: Postiz, start: datetime, end: datetime) -> list[Post]:
+    try:
+        return postiz.list_posts(start, end)
+    except ListTooLong:
+        if end - start < _SHORTEST:
+            raise
+    middle = start + (end - start) / 2
+    return _between(postiz, start, middle) + _between(postiz, middle, end)
 
 
 def of_publication(publication: Publication, posts: Iterable[Post]) -> list[Post]:
@@ -62,5 +73,14 @@ def of_publication(publication: Publication, posts: Iterable[Post]) -> list[Post
         known = [post for post in rows if post.id == publication.external_post_id]
         if known:
             return known
+    return _made_by(publication, rows)
+
+
+def strays(publication: Publication, own: Post, posts: Iterable[Post]) -> list[Post]:
+    """Posts of its attempts besides `own`, the one that is followed: nobody wants them."""
+    return [post for post in _made_by(publication, posts) if post.id != own.id]
+
+
+def _made_by(publication: Publication, posts: Iterable[Post]) -> list[Post]:
     dates = dates_of(publication)
-    return [post for post in rows if any(matches(post, publication, at) for at in dates)]
+    return [post for post in posts if any(matches(post, publication, at) for at in dates)]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import services as jobs
@@ -18,12 +18,13 @@ from jobs.models import Job
 from profiles.models import Profile, User
 from publishing import news
 from publishing.delivery import claims
+from publishing.delivery.fingerprints import as_loaded
 from publishing.delivery.outcomes import unconfirm
 from publishing.delivery.sending import delete, is_out
 from publishing.models import Publication
 from publishing.postiz.client import Postiz
 from publishing.postiz.replies import Post
-from publishing.states import State
+from publishing.states import OUTSIDE, State
 from publishing.tracking import rhythm
 from publishing.transitions import Origin, note, problem, try_move
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 KIND = "reconcile"
 ABSENT = "absent"  # the code of a problem: `actions.PROVEN_ABSENT`
+NOT_CONNECTED, CHANNEL_GONE = "postiz_not_connected", "channel_gone"  # codes, too: nobody there can tell
 
 
 def request(profile: Profile, publication: Publication, by: User | None) -> Job:
@@ -39,40 +41,41 @@ def request(profile: Profile, publication: Publication, by: User | None) -> Job:
     return jobs.enqueue(profile=profile, kind=KIND, params=params, subject=publication.pk, by=by)
 
 
-def adopt(publication: Publication, posts: Sequence[Post], postiz: Postiz) -> Post | None:
-    """The post that is the publication's from now on; None when somebody else was faster. Of several the one that is
-    out already, else the oldest, stays; the others are taken back as long as that is possible. Raises PostizError."""
-    first, *extras = sorted(posts, key=lambda post: (not is_out(post), post.publish_date, post.id))
-    if extras:
-        _take_back_extras(publication, first, extras, postiz)
-    done = try_move(
+def oldest(posts: Sequence[Post]) -> Post:
+    """Of several posts of a publication the one to follow: that is out already, else the oldest."""
+    return min(posts, key=lambda post: (not is_out(post), post.publish_date, post.id))
+
+
+def adopt(publication: Publication, post: Post) -> bool:
+    """`post` is the publication's from now on. False when somebody else was faster."""
+    return try_move(
         publication,
         State.SUBMITTED,
         why="Found at Postiz",
         origin=Origin.SYNC,
-        external_post_id=first.id[:100],
-        external_group=first.group[:100],
+        external_post_id=post.id[:100],
+        external_group=post.group[:100],
         submitted_at=publication.submitted_at or timezone.now(),
         may_be_live=False,
-        detail={"post_id": first.id},
+        detail={"post_id": post.id},
     )
-    return first if done else None
 
 
-def _take_back_extras(publication: Publication, first: Post, extras: Sequence[Post], postiz: Postiz) -> None:
+def take_back_strays(publication: Publication, own: Post, strays: Sequence[Post], postiz: Postiz) -> None:
+    """Posts of it besides the one that is followed are deleted as long as that is possible. Raises PostizError."""
     now = timezone.now()
-    possible = [post for post in extras if post.state == "QUEUE" and post.publish_date > now and not is_out(post)]
+    possible = [post for post in strays if post.state == "QUEUE" and post.publish_date > now and not is_out(post)]
     for post in possible:
-        if post.group != first.group:
+        if post.group != own.group:
             delete(postiz, post)
-    left = len(extras) - len(possible)
+    left = len(strays) - len(possible)
     what = problem(
         "found_twice",
-        f"Postiz had {len(extras) + 1} posts of it. {len(possible)} of them were taken back"
+        f"Postiz had {len(strays) + 1} posts of it. {len(possible)} of them were taken back"
         + (f"; {left} could not be: it may be on the network more than once." if left else "."),
         next_step="Look at the channel.",
     )
-    tell_once(publication, what, [post.id for post in extras])
+    tell_once(publication, what, [post.id for post in strays])
 
 
 def tell_once(publication: Publication, what: dict[str, Any], post_ids: Sequence[str]) -> None:
@@ -85,16 +88,17 @@ def tell_once(publication: Publication, what: dict[str, Any], post_ids: Sequence
         news.tell(news.UNCONFIRMED, publication, what)
 
 
-def not_found(publication: Publication, now: datetime) -> None:
-    """Postiz listed, and does not have an unconfirmed publication: what that shows by now."""
+def not_found(publication: Publication, asked_at: datetime) -> None:
+    """Its own Postiz, asked at `asked_at`, does not list an unconfirmed publication: what that shows."""
+    now = timezone.now()
     since = publication.submitting_since or now
     date = publication.fingerprint_at or now
-    is_proven = rhythm.is_proven(publication, now)
+    is_proven = rhythm.is_proven(publication, asked_at)
     was_told = bool((publication.error or {}).get("is_told"))
     checks = publication.checks + 1
-    what = _absent(checks, since, now) if is_proven else claims.unknown("Postiz does not list it yet.")
+    what = _absent(checks, since, asked_at) if is_proven else claims.unknown("Postiz does not list it yet.")
     with transaction.atomic():
-        rows = Publication.objects.filter(pk=publication.pk, state=State.UNCONFIRMED)
+        rows = as_loaded(publication)
         publication.error = {**what, "is_told": is_proven or was_told}
         publication.checks, publication.next_check_at = checks, rhythm.next_search(since, date, now)
         changed = rows.update(error=publication.error, checks=checks, next_check_at=publication.next_check_at)
@@ -103,10 +107,10 @@ def not_found(publication: Publication, now: datetime) -> None:
             news.tell(news.UNCONFIRMED, publication, what)
 
 
-def _absent(checks: int, since: datetime, now: datetime) -> dict[str, Any]:
+def _absent(checks: int, since: datetime, asked_at: datetime) -> dict[str, Any]:
     step = "Send it again, or cancel it. The first one may still turn up late, and is looked for until then."
     what = problem(ABSENT, "Postiz did not confirm this post, and does not have it.", next_step=step, retryable=True)
-    return {**what, "checks": checks, "sent_at": since.isoformat(), "asked_at": now.isoformat()}
+    return {**what, "checks": checks, "sent_at": since.isoformat(), "asked_at": asked_at.isoformat()}
 
 
 def not_asked(publications: Sequence[Publication], until: datetime) -> None:
@@ -117,20 +121,44 @@ def not_asked(publications: Sequence[Publication], until: datetime) -> None:
     )
     for publication in publications:
         error = publication.error or {}
-        in_doubt = publication.state == State.UNCONFIRMED and not error.get("is_told")
-        if in_doubt and rhythm.is_proven(publication, now):
+        is_open = publication.state == State.UNCONFIRMED and not error.get("is_told")
+        if is_open and rhythm.is_proven(publication, now):
             with transaction.atomic():
                 publication.error = {**error, "is_told": True}
-                rows = Publication.objects.filter(pk=publication.pk, state=State.UNCONFIRMED)
-                if rows.update(error=publication.error):
+                if as_loaded(publication).update(error=publication.error):
                     news.tell(news.UNCONFIRMED, publication, publication.error)
 
 
 def disconnected(publication: Publication) -> None:
     """Nobody can ask any more: the profile has no Postiz."""
-    if publication.state == State.SUBMITTED:
-        step = "Connect Postiz again, then reconcile."
-        what = problem("postiz_not_connected", "Postiz was disconnected; this post may still go live.", next_step=step)
-        unconfirm(publication, what, origin=Origin.SYNC, next_check_at=None)
+    if publication.state in OUTSIDE:
+        step = "Connect Postiz again, or cancel it and look at the channel."
+        what = problem(NOT_CONNECTED, "Postiz was disconnected; this post may still go live.", next_step=step)
+        in_doubt(publication, what, next_check_at=None)
     else:
-        Publication.objects.filter(pk=publication.pk).update(next_check_at=None)
+        as_loaded(publication).update(next_check_at=None)
+
+
+def elsewhere(publication: Publication) -> None:
+    """The channel is not in the Postiz that was asked, which may be another one: its list shows nothing."""
+    step = "Look at the channel, and into the Postiz that was connected before; or cancel it."
+    message = "Its channel is not in this Postiz any more; it may still go live."
+    in_doubt(publication, problem(CHANNEL_GONE, message, next_step=step), next_check_at=None)
+
+
+def in_doubt(
+    publication: Publication, what: dict[str, Any], *, next_check_at: datetime | None, may_be_live: bool = True
+) -> None:
+    """Unconfirmed, for this reason now; told the first time."""
+    now_so: dict[str, Any] = {"next_check_at": next_check_at, "may_be_live": may_be_live}
+    if publication.state != State.UNCONFIRMED:
+        try:
+            unconfirm(publication, what, origin=Origin.SYNC, **now_so)
+        except IntegrityError:  # it had failed, and another post of the clip has taken its place since
+            as_loaded(publication).update(error=what, **now_so)
+        return
+    was_told = bool((publication.error or {}).get("is_told"))
+    with transaction.atomic():
+        if as_loaded(publication).update(error={**what, "is_told": True}, **now_so) and not was_told:
+            note(publication, str(what["message"]), origin=Origin.SYNC)
+            news.tell(news.UNCONFIRMED, publication, what)

@@ -5,10 +5,11 @@ do this at once. After acceptance nothing is ever posted again from here, whatev
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -18,8 +19,10 @@ from profiles.errors import DomainError
 from profiles.models import Profile
 from publishing.channels import health, integrations
 from publishing.channels.connections import postiz_of
+from publishing.channels.texts import web_link
 from publishing.delivery import outcomes
-from publishing.delivery.sending import delete
+from publishing.delivery.fingerprints import as_loaded
+from publishing.delivery.sending import delete, is_out
 from publishing.models import MediaUpload, PostizAccount, Publication
 from publishing.postiz import errors
 from publishing.postiz.client import Postiz
@@ -62,74 +65,94 @@ def check(profile: Profile, publications: Sequence[Publication]) -> bool:
     if account.paused_at is not None:
         reconcile.not_asked(publications, timezone.now() + health.WHILE_PAUSED)
         return False
+    look = _Look(profile, account, list(publications))
     try:
-        _Look(profile, account, postiz_of(profile, retries=RETRIES)).at(publications)
+        look.go(postiz_of(profile, retries=RETRIES))
     except PostizError as error:
         log.info("Profile %s: Postiz could not be asked: %s (%s)", profile.pk, error.code, error.detail)
-        reconcile.not_asked(publications, health.note_trouble(account, error))
+        reconcile.not_asked(look.open, health.note_trouble(account, error))
         return False
     except DomainError:  # the key can't be read any more
-        reconcile.not_asked(publications, timezone.now() + health.WHILE_PAUSED)
+        reconcile.not_asked(look.open, timezone.now() + health.WHILE_PAUSED)
         return False
     return True
 
 
 @dataclass
 class _Look:
-    """One look at Postiz for some publications of a profile."""
+    """One look at Postiz for some publications of a profile; `open`: those that nothing was found out about yet."""
 
     profile: Profile
     account: PostizAccount
-    postiz: Postiz
+    open: list[Publication]
     posts: list[Post] = field(default_factory=list)
+    moved: dict[str, Post] = field(default_factory=dict)
 
-    def at(self, publications: Sequence[Publication]) -> None:
-        dates = [date for publication in publications for date in listing.dates_of(publication)]
-        self.posts = listing.around(self.postiz, dates)
+    def go(self, postiz: Postiz) -> None:
+        """Raises PostizError when it can't be asked about those that are open still."""
+        self.postiz = postiz
+        self.asked_at = timezone.now()  # before the list comes: that is what it proves something about
+        self.posts = listing.around(postiz, [date for row in self.open for date in listing.dates_of(row)])
         health.note_fine(self.account)
         PostizAccount.objects.filter(pk=self.account.pk).update(listed_at=timezone.now())
-        missing: list[Publication] = []
-        for publication in publications:
-            found = listing.of_publication(publication, self.posts)
-            if found:
-                self._found(publication, found)
-            elif publication.external_post_id and publication.state != State.CANCELLED:
-                missing.append(publication)
-            else:
-                self._not_found(publication)
-        if missing:
-            self._search(missing)
+        found = {row.pk: listing.of_publication(row, self.posts) for row in self.open}
+        for publication in [row for row in self.open if found[row.pk]]:
+            self._each(publication, partial(self._found, posts=found[publication.pk]))
+        self._search([row for row in self.open if _was_there(row)])
+        if any(_was_there(row) or self._is_proven(row) for row in self.open):
+            _ = self.channels  # asked for once for all of them
+        for publication in list(self.open):
+            self._each(publication, self._not_listed)
+
+    def _each(self, publication: Publication, act: Callable[[Publication], None]) -> None:
+        """What goes wrong with one of them, now and each time, does not keep the others."""
+        self.open.remove(publication)
+        try:
+            act(publication)
+        except PostizError as error:
+            log.info("Publication %s: %s (%s)", publication.pk, error.code, error.detail)
+            reconcile.not_asked([publication], health.note_trouble(self.account, error))
+        except Exception:
+            log.exception("Publication %s could not be seen to; it is tried again.", publication.pk)
 
     def _search(self, missing: Sequence[Publication]) -> None:
-        """What is not where it was: moved in Postiz, or gone."""
-        dates = [publication.fingerprint_at or publication.scheduled_at for publication in missing]
-        known = listing.by_id(self.postiz, {row.external_post_id for row in missing}, dates)
-        integrations.ask(self.profile, self.account, self.postiz)
-        for publication in missing:
-            post = known.get(publication.external_post_id)
-            if post is not None:
-                self._found(publication, [post])
-            else:
-                gone(publication)
+        """What is not where it was: moved in Postiz, perhaps."""
+        if missing:
+            dates = [publication.fingerprint_at or publication.scheduled_at for publication in missing]
+            self.moved = listing.by_id(self.postiz, {row.external_post_id for row in missing}, dates)
 
-    def _not_found(self, publication: Publication) -> None:
-        now = timezone.now()
-        if publication.state == State.UNCONFIRMED:
-            reconcile.not_found(publication, now)
-        else:  # a cancelled one is looked for a while longer: it may turn up late
-            since = publication.submitting_since or now
-            following = rhythm.next_search(since, publication.fingerprint_at or now, now)
-            Publication.objects.filter(pk=publication.pk).update(next_check_at=following)
+    @cached_property
+    def channels(self) -> frozenset[str]:
+        """Of the organisation that was asked. It may be another one than that which was handed the posts."""
+        return integrations.ask(self.profile, self.account, self.postiz)
+
+    def _is_proven(self, publication: Publication) -> bool:
+        return publication.state == State.UNCONFIRMED and rhythm.is_proven(publication, self.asked_at)
+
+    def _not_listed(self, publication: Publication) -> None:
+        post = self.moved.get(publication.external_post_id)
+        if post is not None:
+            self._found(publication, [post])
+        elif _was_there(publication):
+            gone(publication, is_here=publication.integration.external_id in self.channels)
+        elif publication.state == State.CANCELLED:  # it may turn up late
+            now = timezone.now()
+            following = rhythm.next_search(publication.submitting_since or now, publication.fingerprint_at or now, now)
+            as_loaded(publication).update(next_check_at=following)
+        elif self._is_proven(publication) and publication.integration.external_id not in self.channels:
+            reconcile.elsewhere(publication)
+        else:
+            reconcile.not_found(publication, self.asked_at)
 
     def _found(self, publication: Publication, posts: Sequence[Post]) -> None:
         if publication.state == State.CANCELLED:
             self._turned_up(publication, posts)
             return
-        post: Post | None = posts[0]
-        if not publication.external_post_id:
-            post = reconcile.adopt(publication, posts, self.postiz)
-        if post is None:
+        post = posts[0] if publication.external_post_id else reconcile.oldest(posts)
+        if not publication.external_post_id and not reconcile.adopt(publication, post):
             return
+        if strays := listing.strays(publication, post, self.posts):
+            reconcile.take_back_strays(publication, post, strays, self.postiz)
         _follow(publication, post)
         now = timezone.now()
         notices = self.notices if post.state == "ERROR" and not post.error else []
@@ -137,13 +160,21 @@ class _Look:
 
     def _turned_up(self, publication: Publication, posts: Sequence[Post]) -> None:
         """It was cancelled while nobody knew whether Postiz had it; now Postiz has it."""
-        for post in posts:
-            delete(self.postiz, post)
-        step = "Look at the channel: it may have gone out all the same."
-        what = problem("cancelled_turned_up", "A cancelled post turned up at Postiz, and was deleted.", next_step=step)
+        out = [post for post in posts if is_out(post)]
+        if out:
+            link = web_link(out[0].release_url)
+            message = "A cancelled post went out all the same" + (f": {link}" if link else ".")
+            what = problem("cancelled_went_out", message, next_step="Delete it on the network.")
+            values: dict[str, Any] = {"next_check_at": None, "may_be_live": True}
+        else:
+            for post in posts:
+                delete(self.postiz, post)
+            step = "Look at the channel: it may have gone out all the same."
+            message = "A cancelled post turned up at Postiz, and was deleted."
+            what = problem("cancelled_turned_up", message, next_step=step)
+            values = {"next_check_at": timezone.now() + timedelta(minutes=1)}
         reconcile.tell_once(publication, what, [post.id for post in posts])
-        soon = timezone.now() + timedelta(minutes=1)
-        Publication.objects.filter(pk=publication.pk).update(next_check_at=soon)
+        as_loaded(publication).update(**values)
 
     @cached_property
     def notices(self) -> list[Notification]:
@@ -154,11 +185,15 @@ class _Look:
             return []
 
 
+def _was_there(publication: Publication) -> bool:
+    return bool(publication.external_post_id) and publication.state != State.CANCELLED
+
+
 def _follow(publication: Publication, post: Post) -> None:
     """Takes over where the post is now: somebody may have moved it in Postiz."""
     at = publication.fingerprint_at
     values = {"external_group": post.group[:100]} if post.group != publication.external_group else {}
-    Publication.objects.filter(pk=publication.pk).update(**values) if values else None
+    as_loaded(publication).update(**values) if values else None
     if at is not None and abs(post.publish_date - at) <= _SLACK:
         return
     for microseconds in range(1, 1000):  # whole minutes are no fingerprint: others may be moved there too
@@ -166,7 +201,8 @@ def _follow(publication: Publication, post: Post) -> None:
         try:
             with transaction.atomic():
                 fields = {"fingerprint_at": date, "scheduled_at": post.publish_date, "is_immediate": False}
-                Publication.objects.filter(pk=publication.pk).update(**fields)
+                if not as_loaded(publication).update(**fields):
+                    return  # somebody else was faster
                 note(
                     publication,
                     f"Moved in Postiz to {post.publish_date:%Y-%m-%d %H:%M} UTC",
@@ -193,9 +229,9 @@ def write(publication: Publication, post: Post, verdict: Verdict, now: datetime)
                 remark=verdict.problem,
             )
         case Meaning.STUCK:
-            _unconfirm(publication, verdict, None)
+            _in_doubt(publication, verdict, None)
         case Meaning.UNCERTAIN:
-            _unconfirm(publication, verdict, following)
+            _in_doubt(publication, verdict, following)
         case Meaning.FAILED:
             _failed(publication, verdict, following)
         case Meaning.ERROR:
@@ -233,33 +269,21 @@ def _failed(publication: Publication, verdict: Verdict, following: datetime | No
     MediaUpload.objects.filter(sha256=publication.sha256, state=MediaUpload.State.UPLOADED).delete()
 
 
-def _unconfirm(publication: Publication, verdict: Verdict, following: datetime | None) -> None:
+def _in_doubt(publication: Publication, verdict: Verdict, following: datetime | None) -> None:
     assert verdict.problem is not None
-    if publication.state == State.UNCONFIRMED and (publication.error or {}).get("code") == verdict.problem["code"]:
-        _note(publication, next_check_at=following)
-        return
-    if publication.state == State.UNCONFIRMED:
-        error = {**verdict.problem, "is_told": True}
-        _note(publication, next_check_at=following, error=error, may_be_live=verdict.may_be_live)
-        return
-    outcomes.unconfirm(
-        publication,
-        verdict.problem,
-        origin=Origin.SYNC,
-        next_check_at=following,
-        may_be_live=verdict.may_be_live,
-    )
+    reconcile.in_doubt(publication, verdict.problem, next_check_at=following, may_be_live=verdict.may_be_live)
 
 
 def _note(publication: Publication, **fields: object) -> None:
-    """Columns besides the state, while the row is still in the state in which it was judged."""
-    Publication.objects.filter(pk=publication.pk, state=publication.state).update(**fields)
+    """Columns besides the state, while the row is as it was judged."""
+    as_loaded(publication).update(**fields)
     for name, value in fields.items():
         setattr(publication, name, value)
 
 
-def gone(publication: Publication) -> None:
-    """Postiz had it, and has it no more: somebody removed it there, or its channel."""
+def gone(publication: Publication, *, is_here: bool) -> None:
+    """Postiz had it, and has it no more: somebody removed it there. `is_here`: its channel is still in the Postiz that
+    was asked; else that may be another one, or the channel was removed, which hides its posts."""
     now = timezone.now()
     if publication.state == State.FAILED:
         _note(publication, next_check_at=None)
@@ -267,18 +291,31 @@ def gone(publication: Publication) -> None:
     if active_job(publication.profile, TAKE_BACK, publication.pk) is not None:
         _note(publication, next_check_at=now + timedelta(minutes=1))  # our own doing, which is not written yet
         return
-    publication.integration.refresh_from_db()
-    due = publication.fingerprint_at or publication.scheduled_at
-    if (publication.error or {}).get("code") == "take_back_unverified" and now < due:
-        try_move(publication, State.CANCELLED, why="Postiz does not have it any more", origin=Origin.SYNC,
-                 next_check_at=None, may_be_live=False)  # fmt: skip
+    if not is_here:
+        reconcile.elsewhere(publication)
         return
-    if publication.integration.removed_at is not None:
-        step = "Look at the channel, and into the Postiz that was connected before."
-        message = "Its channel is not in this Postiz any more; it may still go live."
-        verdict = Verdict(Meaning.UNCERTAIN, problem("channel_gone", message, next_step=step), may_be_live=True)
-        _unconfirm(publication, verdict, None)
+    due = publication.fingerprint_at or publication.scheduled_at
+    error = publication.error or {}
+    if error.get("code") == "take_back_unverified" and now < due:
+        _taken_back_late(publication, then=str(error.get("then")))
         return
     step = "Nothing is to be done if you deleted it there; else post it again."
     what = problem("removed_in_postiz", "It was removed in Postiz.", next_step=step)
     outcomes.remove(publication, what, may_be_live=now >= due or publication.may_be_live)
+
+
+def _taken_back_late(publication: Publication, then: str) -> None:
+    """The list says at last that it was taken back. What was to be changed is wanted still: its end is told."""
+    if then == "change":
+        message = "It was taken back from Postiz to be changed, and the change was not made."
+        what = problem("change_not_made", message, next_step="Post it again, with the change.")
+        outcomes.remove(publication, what, may_be_live=False)
+        return
+    try_move(
+        publication,
+        State.CANCELLED,
+        why="Postiz does not have it any more",
+        origin=Origin.SYNC,
+        next_check_at=None,
+        may_be_live=False,
+    )
