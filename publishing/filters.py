@@ -15,7 +15,8 @@ from publishing.states import State
 
 
 class PublicationFilter(filters.FilterSet):
-    """`state` may be given several times; `scheduled_after` and `scheduled_before` are aware times, half-open."""
+    """`state` may be given several times; `scheduled_after` and `scheduled_before` are half-open: [after, before). As
+    in all lists, a time without an offset is UTC."""
 
     state = filters.MultipleChoiceFilter(choices=State.choices, distinct=False)
     clip = filters.UUIDFilter(method="by_clip", help_text="The id of a clip; another profile's is a 404.")

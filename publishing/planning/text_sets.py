@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from profiles.api.errors import CHECK_FIELDS
-from profiles.errors import Conflict, Invalid
+from profiles.errors import Conflict, Invalid, NotFound
 from profiles.models import Profile
 from publishing.models import CaptionSet, HashtagSet, Integration, PublicationEvent
 from publishing.models.publication import Publication
@@ -36,7 +36,7 @@ def hashtagset_create(*, profile: Profile, **fields: Any) -> HashtagSet:
 
 
 def hashtagset_update(*, profile: Profile, row: HashtagSet, **changes: Any) -> HashtagSet:
-    return _changed(row, "hashtag set", changes)
+    return _changed(profile, row, "hashtag set", changes)
 
 
 def captionset_create(*, profile: Profile, **fields: Any) -> CaptionSet:
@@ -50,15 +50,19 @@ def captionset_create(*, profile: Profile, **fields: Any) -> CaptionSet:
 def captionset_update(*, profile: Profile, row: CaptionSet, **changes: Any) -> CaptionSet:
     """Raises as `captionset_create` does. Publications keep the words that they were given."""
     check_templates(changes)
-    return _changed(row, "caption set", changes)
+    return _changed(profile, row, "caption set", changes)
 
 
-def _changed(row: Any, what: str, changes: Mapping[str, Any]) -> Any:
-    for name, value in changes.items():
-        setattr(row, name, value)
+def _changed(profile: Profile, row: Any, what: str, changes: Mapping[str, Any]) -> Any:
+    """The row as it is afterwards; NotFound when somebody has deleted it meanwhile."""
     with _named_once(what):
-        row.save(update_fields=[*changes, "updated_at"])
-    return row
+        found = type(row).objects.for_profile(profile).select_for_update().filter(pk=row.pk).first()
+        if found is None:
+            raise NotFound
+        for name, value in changes.items():
+            setattr(found, name, value)
+        found.save(update_fields=[*changes, "updated_at"])
+    return found
 
 
 def captionset_set_default(*, profile: Profile, row: CaptionSet, is_default: bool) -> CaptionSet:

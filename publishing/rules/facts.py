@@ -119,7 +119,7 @@ _INSTAGRAM = [
     _fact("aspects", ["9:16"], _AYRSHARE, is_advice=True),
     _fact("min_seconds", 3, _AYRSHARE),
     _fact("max_seconds", 900, _AYRSHARE),
-    _fact("story_max_seconds", 60, _METRICOOL),
+    _fact("story_max_seconds", 60, _PLATFORM, DOUBTFUL),
     _fact("max_bytes", 300 * MB, _AYRSHARE, DOUBTFUL, "300 MB on the English page, 1 GB in newer translations."),
     _fact("containers", ["mp4", "mov"], _AYRSHARE),
     _fact("video_codecs", ["h264", "hevc"], _AYRSHARE),

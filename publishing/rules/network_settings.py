@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from profiles.errors import Invalid
 from publishing.rules.facts import NAMES
 from publishing.rules.schemas import DEFAULTS, LOOKED_UP, SCHEMAS, SUBREDDIT_DEFAULTS, Schema
+from publishing.rules.text_length import cut
 
 Settings = dict[str, Any]
 Problems = dict[str, list[str]]
@@ -48,7 +49,7 @@ def effective(
         merged["title"] = title
     merged |= deepcopy(dict(given or {}))
     if network in _NEEDS_TITLE and not merged.get("title") and clip_name:
-        merged["title"] = clip_name[: _TITLE_MAX[network]]
+        merged["title"] = cut(clip_name, _TITLE_MAX[network])
     return _with_titled_subreddits(merged) if network == "reddit" else merged
 
 
@@ -75,15 +76,6 @@ def title_of(network: str, settings: Mapping[str, Any]) -> str:
 def _maps(value: Any) -> list[dict[str, Any]]:
     """The objects in a list; nothing for what is no list."""
     return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
-
-
-def validate(network: str, settings: Any) -> None:
-    """Raises Invalid (`settings_invalid`) with what is wrong by field, as in `settings.tiktok.privacy_level`."""
-    found = problems(network, settings)
-    if found:
-        name = NAMES.get(network, network)
-        first = next(iter(found.values()))[0]
-        raise Invalid(f"The settings for {name} do not do: {first}", code="settings_invalid", fields=found)
 
 
 def problems(network: str, settings: Any) -> Problems:

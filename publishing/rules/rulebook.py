@@ -66,7 +66,7 @@ class Level(StrEnum):
 @dataclass(frozen=True)
 class Finding:
     """What one rule says. `value`: what was found, `limit`: what the rule demands, both in its unit; `field`: the
-    input that is at fault; `can_fix`: a rendition (`renditions.request_fix`) mends it."""
+    input that is at fault; `can_fix`: a rendition (`publishing.renditions.requests`) mends it."""
 
     network: str
     rule: str
@@ -113,21 +113,6 @@ class Findings:
     def level(self) -> Level:
         """The worst."""
         return self.items[0].level if self.items else Level.PASS
-
-    @property
-    def can_fix(self) -> bool:
-        """Whether a rendition mends all failures."""
-        return self.failed and all(finding.can_fix for finding in self.failures)
-
-    def fields(self) -> dict[str, list[str]]:
-        """The failures' messages by input field, as an error wants them."""
-        found: dict[str, list[str]] = {}
-        for finding in self.failures:
-            found.setdefault(finding.field, []).append(finding.message)
-        return found
-
-    def as_list(self) -> list[dict[str, Any]]:
-        return [finding.as_dict() for finding in self.items]
 
 
 _ORDER = {Level.FAIL: 0, Level.WARN: 1, Level.PASS: 2}

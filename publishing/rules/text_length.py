@@ -86,6 +86,14 @@ def utf16_length(text: str) -> int:
     return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
 
 
+def cut(text: str, most: int) -> str:
+    """The beginning of `text`, of at most `most` characters as all but X count."""
+    end = len(text)
+    while utf16_length(text[:end]) > most:
+        end -= 1
+    return text[:end]
+
+
 def weighted_length(text: str) -> int:
     """What X counts."""
     return sum(_weights(unicodedata.normalize("NFC", text))) // _SCALE

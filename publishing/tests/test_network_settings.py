@@ -6,7 +6,8 @@ import pytest
 
 from profiles.errors import Invalid
 from publishing.rules.facts import NETWORKS
-from publishing.rules.network_settings import describe, effective, problems, title_of, validate, validate_defaults
+from publishing.rules.network_settings import describe, effective, problems, title_of, validate_defaults
+from publishing.rules.text_length import utf16_length
 
 SMALLEST: dict[str, dict[str, Any]] = {
     "tiktok": {
@@ -62,15 +63,14 @@ NEEDED = [
 
 
 def refused(network, settings):
-    with pytest.raises(Invalid) as caught:
-        validate(network, settings)
-    assert caught.value.code == "settings_invalid"
-    return caught.value.fields
+    found = problems(network, settings)
+    assert found
+    return found
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_smallest_settings_of_each_network_do(network):
-    validate(network, SMALLEST[network])
+    assert problems(network, SMALLEST[network]) == {}
 
 
 @pytest.mark.parametrize(("network", "name"), NEEDED)
@@ -120,7 +120,7 @@ def test_reddit_wants_what_its_kinds_of_post_need():
 
 
 def test_an_unknown_setting_that_resembles_none_passes():
-    validate("instagram", {"post_type": "post", "brand_new": True})
+    assert problems("instagram", {"post_type": "post", "brand_new": True}) == {}
 
 
 @pytest.mark.parametrize("settings", [None, [], "x", {"a": float("nan")}])
@@ -129,7 +129,7 @@ def test_what_is_no_object_is_refused(settings):
 
 
 def test_a_network_that_we_do_not_know_takes_one_flat_object():
-    validate("vimeo", {"privacy": "anybody", "rating": 3, "loop": True})
+    assert problems("vimeo", {"privacy": "anybody", "rating": 3, "loop": True}) == {}
     assert list(refused("vimeo", {"nested": {"a": 1}})) == ["settings.vimeo.nested"]
     assert list(refused("vimeo", {"a": "x" * 9_000})) == ["settings.vimeo"]
 
@@ -160,9 +160,16 @@ def test_merging_changes_none_of_what_was_merged():
 def test_titles_fall_back_to_the_name_of_the_clip_where_one_is_needed():
     assert effective({}, "youtube", {}, clip_name="n" * 150)["title"] == "n" * 100
     reddit = effective({}, "reddit", {"subreddit": [{"value": {"subreddit": "/r/a"}}]}, clip_name="A clip")
-    validate("reddit", reddit)
+    assert problems("reddit", reddit) == {}
     assert title_of("reddit", reddit) == "A clip"
     assert "title" not in effective({}, "pinterest", {"board": "1"}, clip_name="A clip")
+
+
+def test_a_name_becomes_no_longer_a_title_than_the_network_counts():
+    title = effective({}, "youtube", {}, clip_name="🍞" * 60)["title"]
+    assert title == "🍞" * 50
+    assert utf16_length(title) == 100
+    assert effective({}, "youtube", {}, clip_name="n" + "🍞" * 60)["title"] == "n" + "🍞" * 49
     assert title_of("pinterest", effective({}, "pinterest", {}, title="Set")) == "Set"
 
 

@@ -12,9 +12,11 @@ from conftest import Person, make_person, person_of
 from editai.clips.models import Clip
 from jobs.models import Job
 from profiles import scope
+from profiles.errors import NotFound
 from profiles.models import Ceiling, Profile
 from publishing.models import Batch, CaptionSet, HashtagSet, Integration, Publication, PublicationEvent
 from publishing.models.accounts import PublishingSettings
+from publishing.planning.text_sets import captionset_update, hashtagset_update
 from publishing.states import State
 from publishing.tests.api import connected
 from publishing.tests.builders import make_clip, make_integration, make_publication
@@ -164,6 +166,16 @@ def test_a_network_that_is_misspelt_is_named(field: str, owner: Person, profile:
     # a network that is none of the chosen ones is no mistake: scripts keep the words for all of them in one place
     made = owner.client.post(PUBLISH, {**ids, field: {"mastodon": value}}, format="json")
     assert made.status_code == 202
+
+
+def test_a_set_that_is_deleted_while_it_is_changed_is_gone(profile: Profile) -> None:
+    for row, change in (
+        (CaptionSet.objects.create(profile=profile, name="D", text="x"), captionset_update),
+        (HashtagSet.objects.create(profile=profile, name="D", tags=[]), hashtagset_update),
+    ):
+        type(row).objects.filter(pk=row.pk).delete()
+        with pytest.raises(NotFound):
+            change(profile=profile, row=row, name="E")
 
 
 def test_two_sources_of_words_are_one_too_many(owner: Person, profile: Profile) -> None:
