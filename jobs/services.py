@@ -110,7 +110,7 @@ def active_job(profile: Profile, kind: str, subject: UUID) -> Job | None:
 
 def _insert(job: Job, kind: JobKind) -> bool:
     """Writes the row; False when another active job of its kind and subject was faster."""
-    check_room(job.profile)
+    check_room(job.profile, job.queue)
     registry.check_quota(job)
     try:
         with transaction.atomic():
@@ -130,10 +130,11 @@ def _wake(job: Job) -> None:
     transaction.on_commit(partial(dispatch, job.queue), robust=True)
 
 
-def check_room(profile: Profile) -> None:
-    """TooMany when the profile has JOB_QUEUE_LIMIT waiting jobs. Requests at once may overshoot by their number."""
+def check_room(profile: Profile, queue: str) -> None:
+    """TooMany when the profile has JOB_QUEUE_LIMIT jobs waiting in this queue: the others are not kept by it. Requests
+    at once may overshoot by their number."""
     limit = settings.JOB_QUEUE_LIMIT
-    if Job.objects.for_profile(profile).filter(status=Status.QUEUED).order_by()[:limit].count() >= limit:
+    if Job.objects.for_profile(profile).filter(status=Status.QUEUED, queue=queue).order_by()[:limit].count() >= limit:
         raise TooMany(
             f"{limit} jobs are waiting already. Wait for some to end, or cancel some.",
             code="queue_full",
@@ -156,7 +157,7 @@ def job_retry(*, profile: Profile, job: Job, by: User | None = None) -> Job:
     Raises Conflict when it is in another state or the same work is under way in another job, TooMany, and
     what the quota hooks raise.
     """
-    check_room(profile)
+    check_room(profile, job.queue)
     registry.check_quota(job)
     try:
         with transaction.atomic():

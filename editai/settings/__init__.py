@@ -202,7 +202,7 @@ else:
 BROKER_DIR = DATA_DIR / "broker"
 JOB_LEASE_SECONDS = env.number("EDITAI_JOB_LEASE_SECONDS", 30, low=2)
 JOB_REAP_SECONDS = env.number("EDITAI_JOB_REAP_SECONDS", 10, low=1)
-JOB_QUEUE_LIMIT = env.number("EDITAI_JOB_QUEUE_LIMIT", 1000, low=1)  # waiting jobs of one profile
+JOB_QUEUE_LIMIT = env.number("EDITAI_JOB_QUEUE_LIMIT", 1000, low=1)  # jobs of one profile that wait in one queue
 
 # --- outside services ----------------------------------------------------------------------------------
 GEMINI_API_KEY = env.text("GEMINI_API_KEY")

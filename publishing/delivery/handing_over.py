@@ -24,6 +24,7 @@ from publishing import outbox
 from publishing.channels import health, integrations
 from publishing.channels.connections import postiz_of
 from publishing.delivery import claims, uploads, waiting
+from publishing.delivery.checking import clip_problem
 from publishing.delivery.outcomes import fail
 from publishing.delivery.sending import Halt, Held, Settled, hand_over
 from publishing.models import PostizAccount, Publication
@@ -167,6 +168,10 @@ def _give_back(publication: Publication, claim: UUID, why: dict[str, Any], after
 
 
 def _to_outbox(publication: Publication, claim: UUID) -> None:
+    what = clip_problem(publication)
+    if what is not None:
+        fail(publication, what, origin=Origin.WORKER, claim=claim)
+        return
     try:
         approval.assert_approved(publication)
         outbox.deliver(publication, claim)

@@ -414,3 +414,15 @@ def test_a_dead_worker_does_not_make_it_late(profile: Profile, stub: StubPostiz)
     assert claims.mend(profile) == 1
     assert waiting.mark_missed(profile) == 0
     assert fresh(publication).state == State.SCHEDULED
+
+
+def test_a_stale_clip_does_not_even_go_to_the_outbox(in_scope: Profile) -> None:
+    clip = make_clip(in_scope, is_stale=True)
+    now = timezone.now()
+    box = ensure_outbox(in_scope)
+    publication = make_publication(
+        in_scope, clip=clip, integration=box, state=State.SCHEDULED, scheduled_at=now, due_at=now
+    )
+    hand_over(in_scope)
+    assert (fresh(publication).state, fresh(publication).error["code"]) == (State.FAILED, "clip_stale")
+    assert not OutboxItem.objects.exists()

@@ -164,3 +164,10 @@ def test_a_profile_that_is_being_deleted_gets_no_job(owner: Person, stub: StubPo
     tasks.hand_over_due()
     with scope.activate(owner.profile.pk):
         assert not Job.objects.exists()
+
+
+def test_a_queue_full_of_renders_keeps_no_post_back(profile: Profile, stub: StubPostiz, settings: Any) -> None:
+    settings.JOB_QUEUE_LIMIT = 1
+    Job.objects.create(profile=profile, kind="render_clip", queue="media", priority=50, params={}, max_attempts=1)
+    due(profile)
+    assert periodic.due_of(profile) is not None
