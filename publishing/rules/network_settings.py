@@ -175,6 +175,9 @@ def _faults(network: str, settings: Settings) -> Iterator[tuple[tuple[str, ...],
             yield path, _say(error)
     if network in SCHEMAS:
         yield from _typing_errors(network, settings)
+    if network == "youtube" and "thumbnail" in settings:
+        # an address of somebody's choice could show another picture once it was approved
+        yield ("thumbnail",), "The thumbnail is the clip's cover: set that, and leave this out."
     if network == "youtube" and (length := _tags_length(settings.get("tags"))) > _YOUTUBE_TAGS_MAX:
         yield ("tags",), f"All tags together have at most {_YOUTUBE_TAGS_MAX} characters; these have {length}."
     if network == "reddit":

@@ -102,7 +102,6 @@ SCHEMAS: dict[str, Schema] = {
         title=_text("Title", 100, 2),
         type=_one_of("Who can see the video", "public", "unlisted", "private"),
         selfDeclaredMadeForKids=_one_of("It was made for children", "yes", "no"),
-        thumbnail=_map("Thumbnail", ["id", "path"], id=_text("Its id", 200, 1), path=_link("Where it lies")),
         tags=_list("Tags", _map("A tag", ["value", "label"], value=_text("Tag", 500, 1), label=_text("Tag", 500, 1))),
     ),
     "facebook": _schema(

@@ -119,6 +119,17 @@ def test_reddit_wants_what_its_kinds_of_post_need():
     assert "settings.reddit.subreddit.0.value.title" in fields
 
 
+def test_a_picture_from_elsewhere_is_no_thumbnail():
+    """What lies at an address may change after it was approved; a cover is a file of ours."""
+    thumbnail = {"id": "1", "path": "https://example.org/a.jpg"}
+    fields = refused("youtube", {**SMALLEST["youtube"], "thumbnail": thumbnail})
+    assert list(fields) == ["settings.youtube.thumbnail"]
+    assert "cover" in fields["settings.youtube.thumbnail"][0]
+    with pytest.raises(Invalid):
+        validate_defaults({"youtube": {"thumbnail": thumbnail}})
+    assert "thumbnail" not in [field["name"] for field in describe("youtube")["fields"]]
+
+
 def test_an_unknown_setting_that_resembles_none_passes():
     assert problems("instagram", {"post_type": "post", "brand_new": True}) == {}
 
