@@ -22,16 +22,6 @@ def problem(code: str, message: str, *, next_step: str = "", retryable: bool = F
     return {"code": code, "message": message, "next_step": next_step, "retryable": retryable}
 
 
-def begin(
-    publication: Publication, *, why: str, origin: Origin = Origin.PERSON, by: User | None = None, **detail: Any
-) -> Publication:
-    """Writes a new publication, and the first line of its history."""
-    with transaction.atomic():
-        publication.save(force_insert=True)
-        _tell(publication, "", State(publication.state), origin, by, why, detail)
-    return publication
-
-
 def begin_all(
     publications: Sequence[Publication],
     *,
@@ -40,8 +30,9 @@ def begin_all(
     by: User | None = None,
     details: Mapping[UUID, Mapping[str, Any]] | None = None,
 ) -> Sequence[Publication]:
-    """As `begin`, for many of one profile at once: two inserts, whatever their number. `details`: by id. IntegrityError
-    when one of the same clip and channel is open already; nothing is written then."""
+    """Writes new publications of one profile, each with the first line of its history: two inserts, whatever their
+    number. `details`: by id. IntegrityError when one of the same clip and channel is open already; nothing is written
+    then."""
     events = [
         _event(publication, "", State(publication.state), origin, by, why, (details or {}).get(publication.pk, {}))
         for publication in publications
