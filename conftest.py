@@ -1,5 +1,6 @@
 """People and brands that every test may meet: an owner with her brand, her team, and a stranger with his."""
 
+import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,19 @@ def _empty_cache() -> Iterator[None]:
     """Throttle counters and the like never leak from one test into the next."""
     yield
     cache.clear()
+
+
+def peak_memory() -> int:
+    """The most bytes that this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.fixture(autouse=True)
+def _modest_memory() -> Iterator[None]:
+    """A test that takes gigabytes takes them from those beside it, and spoils what later ones measure of children."""
+    before = peak_memory()
+    yield
+    assert peak_memory() - before < 2 * 2**30
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import peak_memory
 from jobs import ffmpeg
 from segments.media_info import MediaInfo
 from segments.probe import MediaError, probe
@@ -144,7 +145,8 @@ def test_cost_is_told(made: Callable[[str], Path]) -> None:
     probe(made("h264"), on_usage=spent.append)
     assert len(spent) == 1
     assert 0 < spent[0].cpu_seconds < 5
-    assert spent[0].max_rss < 200 * 2**20
+    # a child too short to be sampled counts the peak of pytest itself
+    assert spent[0].max_rss < max(200 * 2**20, peak_memory() + 1)
 
 
 def test_cost_is_told_once(tmp_path: Path) -> None:
