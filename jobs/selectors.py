@@ -4,7 +4,7 @@ from django.db.models import Prefetch, QuerySet
 from django_filters import rest_framework as filters
 
 from jobs.models import ACTIVE, Job, JobEvent, Status
-from profiles.api.filters import TrueFalseFilter
+from profiles.api.filters import MomentFilter, TrueFalseFilter
 from profiles.models import Profile
 from profiles.tenancy import GuardedQuerySet
 
@@ -29,8 +29,8 @@ class JobFilter(filters.FilterSet):
     # not `distinct`: one column of the row itself finds none twice, and all of them would be sorted to make sure
     status = filters.MultipleChoiceFilter(choices=Status.choices, distinct=False)
     active = TrueFalseFilter(method="filter_active", label="Waiting or running")
-    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Job

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
 from editai.clips.models import Clip
-from profiles.api.filters import TrueFalseFilter
+from profiles.api.filters import MomentFilter, TrueFalseFilter
 from profiles.errors import NotFound
 from publishing.models import Batch, Integration, Publication
 from publishing.selectors import needing_attention
@@ -24,8 +24,8 @@ class PublicationFilter(filters.FilterSet):
     integration = filters.CharFilter(method="by_integration", help_text="The id of a channel, as listed.")
     network = filters.CharFilter(field_name="integration__identifier", help_text="As Postiz names it.")
     needs_attention = TrueFalseFilter(method="by_attention", label="Waiting for a person")
-    scheduled_after = filters.IsoDateTimeFilter(field_name="scheduled_at", lookup_expr="gte")
-    scheduled_before = filters.IsoDateTimeFilter(field_name="scheduled_at", lookup_expr="lt")
+    scheduled_after = MomentFilter(field_name="scheduled_at", lookup_expr="gte")
+    scheduled_before = MomentFilter(field_name="scheduled_at", lookup_expr="lt")
 
     class Meta:
         model = Publication

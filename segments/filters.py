@@ -6,7 +6,7 @@ from uuid import UUID
 import django_filters as filters
 from django.db.models import QuerySet
 
-from profiles.api.filters import MAX_QUERY_LENGTH, TrueFalseFilter
+from profiles.api.filters import MAX_QUERY_LENGTH, MomentFilter, TrueFalseFilter
 from profiles.tenancy import GuardedQuerySet
 from segments.labels import MAX_LABEL_LENGTH, fold, words
 from segments.models import Segment, SegmentLabel, SourceVideo
@@ -38,8 +38,8 @@ class SourceVideoFilter(filters.FilterSet):
     has_audio = TrueFalseFilter(field_name="has_audio")
     min_duration = filters.NumberFilter(field_name="duration_seconds", lookup_expr="gte", help_text=_SECONDS)
     max_duration = filters.NumberFilter(field_name="duration_seconds", lookup_expr="lte", help_text=_SECONDS)
-    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = SourceVideo
@@ -57,8 +57,8 @@ class SegmentsOfSourceFilter(filters.FilterSet):
     favorite = TrueFalseFilter(field_name="is_favorite", help_text="The same as is_favorite.")
     min_duration = filters.NumberFilter(field_name="duration", lookup_expr="gte", help_text=_SECONDS)
     max_duration = filters.NumberFilter(field_name="duration", lookup_expr="lte", help_text=_SECONDS)
-    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Segment

@@ -6,15 +6,18 @@ query_parameters = ("variant",)         others that the view reads by itself
 """
 
 from collections.abc import Iterable
+from datetime import UTC
 from difflib import get_close_matches
 from functools import reduce
 from operator import or_
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.forms import Select, TypedChoiceField
 from django.template import loader
-from django_filters import Filter, FilterSet
+from django_filters import Filter, FilterSet, IsoDateTimeFilter
+from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -50,6 +53,21 @@ class TrueFalseFilter(Filter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         choices = [("true", "Yes"), ("false", "No")]
         super().__init__(*args, choices=choices, coerce=lambda text: text == "true", widget=_YesNo, **kwargs)
+
+
+class _MomentField(IsoDateTimeField):
+    def clean(self, value: Any) -> Any:
+        moment = super().clean(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError:  # the last hours of the year 9999, seen from further east
+            raise ValidationError("No such time.", code="invalid") from None
+
+
+class MomentFilter(IsoDateTimeFilter):
+    """A time in ISO 8601; without an offset it is UTC."""
+
+    field_class = _MomentField
 
 
 class StrictFilterBackend(DjangoFilterBackend):
