@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from publishing.models.publication import Publication
-from publishing.states import State
+from publishing.states import ON_ITS_WAY, State
 
 
 class Action(StrEnum):
@@ -33,6 +33,20 @@ _BY_STATE: dict[State, tuple[Action, ...]] = {
     State.CANCELLED: (),
     State.REMOVED: (),
 }
+
+
+_NEXT_STEPS: dict[State, str] = {
+    State.DRAFT: "Finish it, then send it on its way.",
+    State.AWAITING_APPROVAL: "Somebody with the right to approve has to decide.",
+}
+
+
+def next_step(publication: Publication) -> str:
+    """Who has to do what about it; empty: nobody anything."""
+    if publication.state in ON_ITS_WAY and publication.claimed_until is not None:
+        return f"Wait: a worker has it until {publication.claimed_until:%H:%M} UTC at most; then it is looked for."
+    told = str((publication.error or {}).get("next_step", ""))
+    return told or _NEXT_STEPS.get(State(publication.state), "")
 
 
 def possible(publication: Publication) -> list[Action]:

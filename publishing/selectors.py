@@ -16,7 +16,8 @@ from publishing.channels.integrations import listed
 from publishing.models import Decision, Integration, Publication, PublicationEvent
 from publishing.states import State
 
-ATTENTION = frozenset({State.FAILED, State.UNCONFIRMED, State.MISSED, State.REMOVED})
+ATTENTION = frozenset({State.AWAITING_APPROVAL, State.FAILED, State.UNCONFIRMED, State.MISSED, State.REMOVED})
+PAUSED = frozenset({"postiz_key_refused", "postiz_no_subscription"})  # why a post waits that only a person can end
 SHOWN_IN_CALENDAR = frozenset(State) - {State.CANCELLED}
 
 
@@ -52,7 +53,13 @@ def needing_attention() -> Q:
     later = Publication.objects.filter(
         clip=OuterRef("clip"), integration=OuterRef("integration"), created_at__gt=OuterRef("created_at")
     )
-    return Q(state__in=sorted(ATTENTION)) & Q(~Exists(later.exclude(state=State.CANCELLED)))
+    sent_back = Decision.objects.filter(publication=OuterRef("pk"), verdict=Decision.Verdict.CHANGES)
+    waits = (
+        Q(state__in=sorted(ATTENTION))
+        | Q(state=State.SCHEDULED, error__code__in=sorted(PAUSED))
+        | Q(state=State.DRAFT) & Q(Exists(sent_back))
+    )
+    return waits & Q(~Exists(later.exclude(state=State.CANCELLED)))
 
 
 def counts(profile: Profile) -> dict[str, int]:

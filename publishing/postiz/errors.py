@@ -24,6 +24,7 @@ class Unavailable(PostizError):
 
     code = "postiz_unavailable"
     text = "Postiz is unavailable; we keep trying."
+    next_step = "Nothing, if it is back soon; else who runs Postiz has to look."
     retryable = True
 
 
@@ -42,6 +43,7 @@ class Unreadable(Unavailable):
 
     code = "postiz_reply_unreadable"
     text = "Postiz gave a reply that can't be read."
+    next_step = "Check that the address leads to Postiz; who runs it looks at what stands in front of it."
 
 
 class ReplyTooLarge(Unreadable):
@@ -119,6 +121,7 @@ class Refused(PostizError):
 
     code = "postiz_refused"
     text = "Postiz refused this."
+    next_step = "Change what it names (words, settings or media), then retry."
 
     def __init__(
         self, message: str = "", *, fields: Mapping[str, Sequence[str]] | None = None, detail: str = ""
@@ -143,6 +146,7 @@ class ChannelDisconnected(Refused):
 
 class MediaRefused(Refused):
     code = "postiz_media_refused"
+    next_step = "Fix the clip for this network, then retry."
     text = "Video must be MP4, max 1 GB."
 
 
@@ -150,6 +154,7 @@ class TooLarge(Refused):
     """Of a file by a 413; of a post before anything is sent."""
 
     code = "postiz_too_large"
+    next_step = "Who runs Postiz raises the limit, or make a smaller file; then retry."
     text = "The server in front of Postiz limits uploads (413): raise client_max_body_size / use a smaller file."
 
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from jobs.serializers import JobErrorSerializer, JobSerializer
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer
 from profiles.links import media_link
-from publishing.actions import Action, possible
+from publishing.actions import Action, next_step, possible
 from publishing.models import Decision, PublicationEvent
 from publishing.models.publication import Publication
 from publishing.serializers.fields import AwareDateTimeField, text_field
@@ -70,7 +70,7 @@ class PublicationSerializer(StrictModelSerializer):
         return row.release_url or None
 
     def get_next_step(self, row: Publication) -> str:
-        return str((row.error or {}).get("next_step", ""))
+        return next_step(row)
 
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=[one.value for one in Action])))
     def get_actions(self, row: Publication) -> list[str]:
