@@ -137,8 +137,9 @@ def _take_over(profile: Profile, channels: list[Channel], began: datetime) -> No
         ],
     )  # fmt: skip
     if len(channels) < MAX_ROWS:  # else the list was cut
+        # by their ids: another worker's list, begun earlier, may have set `seen_at` back meanwhile
         gone = Integration.objects.for_profile(profile).filter(removed_at=None, seen_at__lt=began)
-        gone.exclude(identifier=OUTBOX).update(removed_at=began)
+        gone.exclude(external_id__in=[OUTBOX, *rows]).update(removed_at=began)
 
 
 def _is_sound(channel: Channel) -> bool:

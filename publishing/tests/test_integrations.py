@@ -11,7 +11,7 @@ from profiles import credentials
 from profiles.errors import Conflict
 from profiles.models import Profile
 from publishing.channels import integrations
-from publishing.channels.connections import POSTIZ
+from publishing.channels.connections import POSTIZ, postiz_of
 from publishing.channels.texts import clean
 from publishing.models import Integration, PostizAccount, Publication
 from publishing.states import State
@@ -134,3 +134,22 @@ def test_a_purged_clip_leaves_the_history_of_its_posts(profile: Profile) -> None
     busy = due(profile)
     with pytest.raises(Conflict):
         tell_purged(profile, [busy.clip_id])
+
+
+def test_lists_of_two_workers_at_once_remove_nothing(
+    profile: Profile, stub: StubPostiz, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One list was begun earlier, and is written in the middle of the other's writing."""
+    account, client = account_of(profile), postiz_of(profile)
+    channels, earlier = client.integrations(), timezone.now() - timedelta(seconds=1)
+    write, bulk_create = integrations._take_over, Integration.objects.bulk_create
+
+    def overtaken(_: Any, rows: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        done = bulk_create(rows, **options)
+        write(profile, channels, earlier)
+        return done
+
+    monkeypatch.setattr(type(Integration.objects), "bulk_create", overtaken)
+    ids = integrations.ask(profile, account, client)
+    assert set(Integration.objects.filter(removed_at=None).values_list("external_id", flat=True)) == ids
