@@ -1,6 +1,5 @@
 """Caption sets and hashtag sets over HTTP."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -8,11 +7,10 @@ from rest_framework import serializers
 from editai.clips.models import Clip
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer, TenantRelatedField
 from publishing.models import CaptionSet, HashtagSet
-from publishing.serializers.fields import AwareDateTimeField, NetworkField, text_field
+from publishing.serializers.fields import MAX_NETWORKS, AwareDateTimeField, ByNetworkField, NetworkField, text_field
 
 MAX_TAGS = 60
 MAX_TAG = 100
-MAX_NETWORKS = 40
 
 
 class HashtagSetSerializer(StrictModelSerializer):
@@ -47,18 +45,8 @@ class VariantSerializer(StrictSerializer):
     title = serializers.CharField(max_length=200, required=False, allow_blank=True)
 
 
-class VariantsField(serializers.DictField):
-    """By network, as Postiz names it."""
-
+class VariantsField(ByNetworkField):
     child = VariantSerializer()
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if isinstance(data, Mapping) and len(data) > MAX_NETWORKS:
-            raise serializers.ValidationError(f"At most {MAX_NETWORKS} networks.")
-        names: dict[str, Any] = super().to_internal_value(data)
-        for name in names:
-            NetworkField().run_validation(name)
-        return names
 
 
 class CaptionSetSerializer(StrictModelSerializer):

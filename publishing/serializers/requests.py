@@ -1,6 +1,5 @@
 """What is to be published, over HTTP; and the plan that a dry run answers with."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
@@ -10,27 +9,14 @@ from profiles.api.serializers import StrictSerializer
 from publishing.models.publication import Publication
 from publishing.planning.plan import MAX_INTERVAL, Plan, Planned
 from publishing.planning.wishes import MAX_CLIPS, MAX_INTEGRATIONS
-from publishing.serializers.captions import MAX_NETWORKS
-from publishing.serializers.fields import AwareDateTimeField, NetworkField, text_field
+from publishing.serializers.fields import MAX_NETWORKS, AwareDateTimeField, ByNetworkField, NetworkField, text_field
 
 
-class _ByNetworkField(serializers.DictField):
-    """By network, as Postiz names it."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if isinstance(data, Mapping) and len(data) > MAX_NETWORKS:
-            raise serializers.ValidationError(f"At most {MAX_NETWORKS} networks.")
-        values: dict[str, Any] = super().to_internal_value(data)
-        for name in values:
-            NetworkField().run_validation(name)
-        return values
-
-
-class ByNetworkTextField(_ByNetworkField):
+class ByNetworkTextField(ByNetworkField):
     child = text_field()
 
 
-class ByNetworkSettingsField(_ByNetworkField):
+class ByNetworkSettingsField(ByNetworkField):
     child = serializers.DictField()
 
 

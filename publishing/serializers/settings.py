@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer
 from publishing.models import NetworkRule, PublishingSettings
+from publishing.serializers.fields import ByNetworkField
 
 MAX_MINUTES = 30 * 24 * 60
 
@@ -28,7 +29,7 @@ class PublishingSettingsInputSerializer(StrictSerializer):
     time_zone = serializers.CharField(max_length=64, required=False, help_text="An IANA name, as in Europe/Berlin.")
     hand_over_minutes = serializers.IntegerField(min_value=0, max_value=MAX_MINUTES, required=False)
     grace_minutes = serializers.IntegerField(min_value=5, max_value=7 * 24 * 60, required=False)
-    network_settings = serializers.DictField(child=serializers.DictField(allow_null=True), required=False)
+    network_settings = ByNetworkField(child=serializers.DictField(allow_null=True), required=False)
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

@@ -369,3 +369,21 @@ def test_a_token_that_may_only_write_does_not_publish(owner: Person, profile: Pr
     body = _draft(profile)
     assert writer.post(PUBLISH, body, format="json").status_code == 403
     assert publisher.post(PUBLISH, body, format="json").status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "body", "field"),
+    [
+        ("patch", "settings/", {"network_settings": {"tiktk": {"comment": True}}}, "network_settings.tiktk"),
+        ("post", "caption-sets/", {"name": "n", "text": "t", "variants": {"tikok": {"text": "x"}}}, "variants.tikok"),
+    ],
+)
+def test_a_misspelt_network_is_named(owner: Person, method: str, address: str, body: Any, field: str) -> None:
+    answer = getattr(owner.client, method)(f"/api/v1/publishing/{address}", body, format="json")
+    assert answer.status_code == 400
+    assert "Did you mean tiktok?" in str(answer.json()["error"]["fields"][field])
+
+
+def test_a_network_that_nobody_knows_yet_is_let_through(owner: Person) -> None:
+    body = {"name": "n", "text": "t", "variants": {"brand-new-network": {"text": "x"}}}
+    assert owner.client.post("/api/v1/publishing/caption-sets/", body, format="json").status_code == 201
