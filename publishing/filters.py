@@ -15,9 +15,10 @@ from publishing.states import State
 
 
 class PublicationFilter(filters.FilterSet):
-    """`state` may be given several times; `scheduled_after` and `scheduled_before` are half-open: [after, before). As
-    in all lists, a time without an offset is UTC."""
+    """`status` (or `state`, its other name) may be given several times; `scheduled_after` and `scheduled_before` are
+    half-open: [after, before). As in all lists, a time without an offset is UTC."""
 
+    status = filters.MultipleChoiceFilter(field_name="state", choices=State.choices, distinct=False)
     state = filters.MultipleChoiceFilter(choices=State.choices, distinct=False)
     clip = filters.UUIDFilter(method="by_clip", help_text="The id of a clip; another profile's is a 404.")
     batch = filters.UUIDFilter(method="by_batch", help_text="The id of a batch; another profile's is a 404.")

@@ -32,6 +32,6 @@ def _detail(row: Publication) -> dict[str, Any]:
         "clip_id": row.clip_id,
         "integration_id": row.integration.external_id,
         "network": row.integration.identifier,
-        "state": row.state,
+        "status": row.state,
         "scheduled_at": row.scheduled_at,
     }

@@ -231,6 +231,8 @@ def _of_earlier(row: Planned, wish: Wish, earlier: list[Publication]) -> Iterato
     when = out.published_at or out.scheduled_at
     verb = "was published to" if out.state == State.PUBLISHED else "may be live on"
     text = f"{row.clip.name} {verb} {row.integration} on {when:%Y-%m-%d %H:%M} UTC."
+    if not wish.repost:
+        text += " Send repost: true to publish it again."
     yield Clash("already_published", text, is_refusal=not wish.repost, other=out)
 
 

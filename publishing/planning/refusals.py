@@ -12,7 +12,7 @@ _SAY = {
     "clip_not_ready": "Not every clip is rendered yet.",
     "clip_stale": "Not every clip is up to date: render them again first.",
     "already_open": "There is a post of the same clip for the same channel already.",
-    "already_published": "This was published before. Say repost, if it is to be posted again.",
+    "already_published": "This was published before. Send repost: true to publish it again.",
 }
 
 
@@ -23,7 +23,7 @@ def refuse(plan: Plan) -> None:
         found = [(row, clash) for row, clash in clashes if clash.code == code]
         if found:
             raise _conflict(plan, code, found)
-    check_rules(plan.rows)
+    check_rules(plan)
 
 
 def _conflict(plan: Plan, code: str, found: Sequence[tuple[Planned, Clash]]) -> Conflict:
@@ -48,18 +48,20 @@ def _detail(row: Planned, clash: Clash) -> dict[str, Any]:
     return detail
 
 
-def check_rules(rows: Sequence[Planned]) -> None:
+def check_rules(plan: Plan) -> None:
     """Raises Invalid (`rules_broken`) with every rule that is broken: by field, and one entry of details for each."""
     fields: dict[str, list[str]] = {}
     details = []
-    for row in rows:
+    for row in plan.rows:
+        where = f"{row.clip.name} → {row.integration}" if plan.wish.bulk else str(row.integration)
         for finding in row.failed:
-            messages = fields.setdefault(finding.field, [])
-            text = f"{row.integration}: {finding.message}"
+            field = plan.wish.clip_field if finding.field == "clip_id" else finding.field
+            messages = fields.setdefault(field, [])
+            text = f"{where}: {finding.message}"
             if text not in messages and len(messages) < MOST:
                 messages.append(text)
-            detail = {**finding.as_dict(), "clip_id": row.clip.pk, "integration_id": row.integration.external_id}
-            details.append(detail)
+            post = {"clip_id": row.clip.pk, "integration_id": row.integration.external_id}
+            details.append({**finding.as_dict(), "field": field, **post})
     if details:
         text = "The networks would not take this: see fields."
         raise Invalid(text, code="rules_broken", fields=fields, details=details[:MOST])

@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rest_framework import status
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.models import Job
 from jobs.selectors import jobs_of
 from jobs.serializers import JobSerializer
+from profiles.api.errors import CHECK_FIELDS
+from profiles.api.filters import did_you_mean
 from profiles.api.viewsets import ProfileViewSet
+from profiles.errors import Invalid
 from profiles.models import Ceiling
 from publishing.models import Publication
 from publishing.selectors import in_order, publication_named
@@ -46,3 +50,14 @@ class PublishingViewSet(ProfileViewSet):
         if job is not None:
             return self.accepted_with(job, [row])
         return Response(PublicationSerializer(row, context=self.get_serializer_context()).data)
+
+
+def refuse_unknown(request: Request, known: tuple[str, ...] = ()) -> None:
+    """For what is read without filters of its own. Raises Invalid, naming each parameter that is not known."""
+    fields = {
+        name[:100]: [did_you_mean(name[:100], known, prefix="Unknown filter")]
+        for name in request.query_params
+        if name not in {*known, "format"}
+    }
+    if fields:
+        raise Invalid(CHECK_FIELDS, fields=fields)

@@ -12,7 +12,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from profiles.api.errors import CHECK_FIELDS
-from profiles.api.filters import did_you_mean
 from profiles.errors import Invalid
 from publishing.models import Publication
 from publishing.planning import slots
@@ -25,7 +24,7 @@ from publishing.serializers.channels import (
     SlotsAnswerSerializer,
     SlotsSerializer,
 )
-from publishing.views.answers import PublishingViewSet
+from publishing.views.answers import PublishingViewSet, refuse_unknown
 
 MOST_DAYS = 100
 MOST_ENTRIES = 2000
@@ -56,7 +55,7 @@ class CalendarViewSet(PublishingViewSet):
     )
     def calendar(self, request: Request) -> Response:
         """The publications of a range of at most 100 days, by local day; cancelled ones are left out."""
-        _refuse_unknown(request, ("start", "end", "integration"))
+        refuse_unknown(request, ("start", "end", "integration"))
         preferences = preferences_of(self.profile)
         zone = zone_of(preferences)
         start, end = _moment(request, "start", zone), _moment(request, "end", zone, is_end=True)
@@ -84,8 +83,11 @@ class CalendarViewSet(PublishingViewSet):
     )
     def next_slot(self, request: Request) -> Response:
         """The next slot of a channel at which nothing is to go out yet. 409 (`no_free_slot`) when there is none."""
-        _refuse_unknown(request, ("integration", "after"))
-        integration = integration_named(self.profile, request.query_params.get("integration", ""))
+        refuse_unknown(request, ("integration", "after"))
+        wanted = request.query_params.get("integration")
+        if not wanted:
+            raise Invalid(CHECK_FIELDS, fields={"integration": ["The id of a channel is needed, as listed."]})
+        integration = integration_named(self.profile, wanted)
         zone, now = zone_of(preferences_of(self.profile)), timezone.now()
         after = max(now, _time(request, "after") or now)
         known = slots.slots_of(self.profile, [integration])[integration.pk]
@@ -110,16 +112,6 @@ class CalendarViewSet(PublishingViewSet):
     def _slots(self, rows: Any) -> Response:
         zone = zone_of(preferences_of(self.profile))
         return Response(SlotsAnswerSerializer({"time_zone": zone.key, "slots": rows}).data)
-
-
-def _refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
-    fields = {
-        name[:100]: [did_you_mean(name[:100], known, prefix="Unknown filter")]
-        for name in request.query_params
-        if name not in {*known, "format"}
-    }
-    if fields:
-        raise Invalid(CHECK_FIELDS, fields=fields)
 
 
 def _moment(request: Request, name: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime:

@@ -22,6 +22,7 @@ from publishing.serializers.captions import (
     PreviewsSerializer,
     SetDefaultSerializer,
 )
+from publishing.views.answers import refuse_unknown
 
 
 class HashtagSetViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, DestroyMixin, ProfileViewSet):
@@ -105,6 +106,7 @@ class CaptionSetViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, Destr
     @action(detail=False, methods=["get"], pagination_class=None, filter_backends=())
     def last(self, request: Request) -> Response:
         """What each network was published to with last."""
+        refuse_unknown(request)
         found = text_sets.last_used(self.profile)
         results = [{"network": network, **words} for network, words in sorted(found.items())]
         return Response(LastUsedListSerializer({"next": None, "previous": None, "results": results}).data)
