@@ -120,7 +120,9 @@ def parse(text: str) -> Address:
 
 
 def _malformed() -> Invalid:
-    return Invalid("This is not an address like https://postiz.example.org.", code="address_invalid")
+    return Invalid(
+        "This is not an address like https://example.org/path, without spaces or a # part.", code="address_invalid"
+    )
 
 
 def _host(text: str) -> str:

@@ -32,14 +32,16 @@ def one_line(text: str) -> str:
 
 
 class ContextFilter(logging.Filter):
-    """Adds `profile`, `profile_tag` (`[Profile <id>] `) and `request_id` to each record."""
+    """Adds `profile` and `request_id`, and their tags: `[Profile <id>] `, `[Request <id>] `, or nothing."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         active = scope.current()
         profile = str(active.profile_id) if active and active.profile_id else request_profile.get()
         record.profile = profile
         record.profile_tag = f"[Profile {profile}] " if profile else ""
-        record.request_id = request_id.get()
+        request = request_id.get()
+        record.request_id = request
+        record.request_tag = f"[Request {request}] " if request else ""
         record.msg, record.args = one_line(redact(record.getMessage())), None
         return True
 

@@ -6,6 +6,7 @@ from typing import Any
 from editai.notify.events import Event, register_event
 from editai.notify.services import notify
 from publishing.models import Batch, PostizAccount, Publication
+from publishing.rules.facts import name_of
 
 FAILED = Event("publication_failed", "A post failed")
 UNCONFIRMED = Event("publication_unconfirmed", "It is not certain whether a post went out")
@@ -30,7 +31,7 @@ def tell(event: Event, publication: Publication, problem: Mapping[str, Any]) -> 
         event=event.name,
         once_key=f"{event.name}:{publication.pk}:{number}",
         title=f"{event.label}: {publication.clip_name}",
-        text=f"{channel} ({channel.identifier}), {publication.scheduled_at:%Y-%m-%d %H:%M} UTC\n"
+        text=f"{channel} ({name_of(channel.identifier)}), {publication.scheduled_at:%Y-%m-%d %H:%M} UTC\n"
         f"{problem.get('message', '')}\n{next_step}".strip(),
         link=_link(publication),
         payload={

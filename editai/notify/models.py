@@ -104,6 +104,7 @@ class Delivery(ProfileOwned):
 
     class Meta(ProfileOwned.Meta):
         ordering = ("-id",)
+        verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(fields=["profile", "notification", "target"], name="one_delivery_each"),
             models.CheckConstraint(

@@ -103,6 +103,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "editai.formats"  # times say their zone, everywhere people read them
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 APPEND_SLASH = False  # a POST without its slash must be a 404 in the error shape, not a redirect that loses the body

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def logging_config(*, json_lines: bool, level: str) -> dict[str, Any]:
-    plain = "%(asctime)s %(levelname)s %(name)s %(profile_tag)s%(message)s"
+    plain = "%(asctime)s %(levelname)s %(name)s %(profile_tag)s%(request_tag)s%(message)s"
     return {
         "version": 1,
         "disable_existing_loggers": False,

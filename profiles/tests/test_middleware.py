@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 
 from conftest import Person, person_of
+from editai.settings.logs import logging_config
 from profiles import links, scope, services
-from profiles.logs import ContextFilter, OneLineFormatter
+from profiles.logs import ContextFilter, OneLineFormatter, request_id
 from profiles.models import Membership, Profile, Role
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +121,23 @@ def test_each_log_line_names_its_profile_and_stays_one_line(owner: Person) -> No
         ContextFilter().filter(record)
     line = OneLineFormatter("%(profile_tag)s%(message)s").format(record)
     assert line == f"[Profile {owner.profile.pk}] got a\\n[Profile forged] b?sig=[redacted]&a=1"
+
+
+def test_the_plain_log_names_the_request_that_an_answer_names() -> None:
+    def line() -> str:
+        record = logging.LogRecord("x", logging.INFO, "f", 1, "broke", (), None)
+        ContextFilter().filter(record)
+        return OneLineFormatter(logging_config(json_lines=False, level="INFO")["formatters"]["plain"]["format"]).format(
+            record
+        )
+
+    token = request_id.set("")
+    try:
+        assert "[Request" not in line()
+        request_id.set("abc-1")
+        assert line().endswith("[Request abc-1] broke")
+    finally:
+        request_id.reset(token)
 
 
 def test_what_django_logs_of_a_request_names_its_profile(owner: Person, caplog: pytest.LogCaptureFixture) -> None:

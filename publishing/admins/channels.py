@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from profiles.admin_base import HistoryAdmin
 from profiles.models import Role
 from publishing.models import Integration, MediaUpload, PostizAccount, PublishingSettings, Slot
+from publishing.rules.facts import name_of
 
 
 @admin.register(PublishingSettings)
@@ -45,9 +46,13 @@ class PostizAccountAdmin(HistoryAdmin):
 
 @admin.register(Integration)
 class IntegrationAdmin(HistoryAdmin):
-    list_display = ("name", "identifier", "handle", "customer", "is_disabled", "removed_at", "seen_at")
+    list_display = ("name", "network", "handle", "customer", "is_disabled", "removed_at", "seen_at")
     list_filter = ("identifier", "is_disabled")
     search_fields = ("name", "handle", "=external_id")
+
+    @admin.display(description="Network", ordering="identifier")
+    def network(self, row: Integration) -> str:
+        return name_of(row.identifier)
 
 
 @admin.register(Slot)

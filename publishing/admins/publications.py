@@ -16,6 +16,7 @@ from publishing import changes, outbox
 from publishing.admins import shown
 from publishing.models import Batch, Decision, OutboxItem, Publication, PublicationEvent, Rendition
 from publishing.review import approval
+from publishing.rules.facts import name_of
 
 _TIMES = ("is_immediate", "scheduled_at", "due_at", "approved_at", "submitted_at", "published_at")
 
@@ -47,9 +48,9 @@ class PublicationAdmin(HistoryAdmin):
     date_hierarchy = "scheduled_at"
     inlines = (EventInline, DecisionInline)
     actions = ("approve", "cancel")
-    readonly_fields = ("status", "live", "video")
+    readonly_fields = ("status", "problem", "maybe_live", "live", "video")
     fieldsets = (
-        (None, {"fields": ("clip_name", "clip", "integration", "status", "error", "may_be_live", "live", "video")}),
+        (None, {"fields": ("clip_name", "clip", "integration", "status", "problem", "maybe_live", "live", "video")}),
         ("Words", {"fields": ("caption", "first_comment", "settings", "cover")}),
         (
             "Times",
@@ -85,6 +86,15 @@ class PublicationAdmin(HistoryAdmin):
     @admin.display(description="State", ordering="state")
     def status(self, row: Publication) -> SafeString:
         return shown.state(row.state)
+
+    @admin.display(description="Error")
+    def problem(self, row: Publication) -> str:
+        told = row.error or {}
+        return " ".join(filter(None, (told.get("message"), told.get("next_step")))) or "-"
+
+    @admin.display(description="May be live")
+    def maybe_live(self, row: Publication) -> str:
+        return "Yes: look at the network before it is posted again" if row.may_be_live else "No"
 
     @admin.display(description="Live post")
     def live(self, row: Publication) -> str | SafeString:
@@ -236,7 +246,11 @@ class OutboxItemAdmin(HistoryAdmin):
 
 @admin.register(Rendition)
 class RenditionAdmin(HistoryAdmin):
-    list_display = ("clip", "network", "changes", "created_at")
+    list_display = ("clip", "network_name", "changes", "created_at")
     list_filter = ("network",)
     list_select_related = ("clip",)
     search_fields = ("clip__name",)
+
+    @admin.display(description="Network", ordering="network")
+    def network_name(self, row: Rendition) -> str:
+        return name_of(row.network)

@@ -10,7 +10,7 @@ from profiles.errors import DomainError
 from profiles.models import Profile
 from publishing.channels import health
 from publishing.channels.connections import POSTIZ, postiz_of
-from publishing.channels.texts import clean
+from publishing.channels.texts import clean, clean_name
 from publishing.models import Integration, MediaUpload, PostizAccount, Publication
 from publishing.models.accounts import OUTBOX
 from publishing.postiz.client import Postiz
@@ -153,9 +153,9 @@ def _row(profile: Profile, channel: Channel, began: datetime) -> Integration:
         profile=profile,
         external_id=channel.id,
         identifier=clean(channel.network, 60),
-        name=clean(channel.name, 200),
-        handle=clean(channel.handle, 200),
-        customer=clean(channel.customer, 200),
+        name=clean_name(channel.name, 200),
+        handle=clean_name(channel.handle, 200),
+        customer=clean_name(channel.customer, 200),
         picture_url=clean(channel.picture, 1000),
         is_disabled=channel.disabled,
         removed_at=None,

@@ -32,6 +32,13 @@ NAMES = {
     "discord": "Discord",
 }
 NETWORKS = tuple(NAMES)
+
+
+def name_of(network: str) -> str:
+    """A network's name for people to read; one we know nothing of as Postiz names it."""
+    return NAMES.get(network, network)
+
+
 MB = 1_000_000
 SURE, LIKELY, DOUBTFUL = "sure", "likely", "doubtful"
 

@@ -13,7 +13,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 
 from profiles.errors import Invalid
-from publishing.rules.facts import NAMES
+from publishing.rules.facts import NAMES, name_of
 from publishing.rules.schemas import DEFAULTS, LOOKED_UP, SCHEMAS, SUBREDDIT_DEFAULTS, Schema
 from publishing.rules.text_length import cut
 
@@ -125,7 +125,7 @@ def describe(network: str) -> dict[str, Any]:
     defaults = deepcopy(DEFAULTS.get(network, {}))
     return {
         "network": network,
-        "name": NAMES.get(network, network),
+        "name": name_of(network),
         "schema": deepcopy(schema),
         "defaults": defaults,
         "fields": fields,

@@ -105,6 +105,19 @@ def test_secrets_and_foreign_words_are_no_danger(browser: Client, rows: dict[str
     assert "Approved by Ann" in text
 
 
+def test_errors_times_and_networks_are_told_in_words(browser: Client, rows: dict[str, Any]) -> None:
+    row = rows["publication"]
+    told = {"code": "x", "message": "It was refused.", "next_step": "Shorten it.", "retryable": False}
+    Publication.objects.filter(pk=row.pk).update(error=told, may_be_live=True)
+    page = browser.get(reverse("admin:publishing_publication_change", args=[row.pk])).content.decode()
+    assert "It was refused. Shorten it." in page
+    assert "retryable" not in page
+    assert "Yes: look at the network" in page
+    assert f"{row.created_at:%H:%M} UTC" in page
+    type(row.integration).objects.filter(pk=row.integration.pk).update(identifier="linkedin")
+    assert "LinkedIn" in browser.get(reverse("admin:publishing_integration_changelist")).content.decode()
+
+
 def test_an_item_of_the_outbox_brings_its_file(browser: Client, rows: dict[str, Any]) -> None:
     page = browser.get(reverse("admin:publishing_outboxitem_change", args=[rows["outboxitem"].pk])).content.decode()
     assert "Local outbox: not posted on any network" in page
@@ -238,3 +251,12 @@ def test_the_budget_of_the_hour_is_shown(browser: Client, in_scope: Profile) -> 
     PostizAccount.objects.filter(pk=account.pk).update(blocked_until=None, rate_resets_at=timezone.now())
     assert "90 of 90" in browser.get(address).content.decode()
     make_integration(in_scope)
+
+
+@pytest.mark.parametrize("path", ["publish", "bulk-publish"])
+def test_the_browsable_page_of_publishing_starts_with_an_example_body(owner: Person, path: str) -> None:
+    text = owner.client.get(f"/api/v1/publishing/{path}/", headers={"Accept": "text/html"}).content.decode()
+    assert "Lists are" not in text
+    assert "Dictionaries are not" not in text
+    assert "datetime-local" not in text
+    assert "T09:00:00Z" in text

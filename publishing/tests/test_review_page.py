@@ -75,6 +75,7 @@ def test_the_page_shows_clip_channels_times_and_words_inertly(visitor: Client, p
     assert page.status_code == 200
     assert "Autumn &lt;b&gt;sale&lt;/b&gt;" in text
     assert "Our TikTok" in text
+    assert '<span class="network">TikTok</span>' in text
     assert "Fresh bread\n&lt;script&gt;" in text
     assert "Come by" in text
     assert "(Europe/Berlin)" in text

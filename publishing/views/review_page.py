@@ -33,6 +33,7 @@ from publishing.models import Decision, Publication, ReviewLink
 from publishing.planning.schedule import zone_of
 from publishing.preferences import preferences_of
 from publishing.review import links as review
+from publishing.rules.facts import name_of
 
 MINUTE = 60
 WRONG_TRIES = 20  # a minute from one address
@@ -231,7 +232,7 @@ def _post(row: Publication, secret: str, zone: ZoneInfo) -> _Post:
     title = settings.pop("title", "")
     return _Post(
         channel=str(row.integration),
-        network=row.integration.identifier,
+        network=name_of(row.integration.identifier),
         when="as soon as it is approved" if row.is_immediate else _time(row.scheduled_at, zone),
         caption=row.caption,
         first_comment=row.first_comment,

@@ -1,0 +1,1 @@
+"""How dates are written, instead of Django's own ways."""
