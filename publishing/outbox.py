@@ -82,8 +82,8 @@ def _put(publication: Publication, claim: UUID, video: StoredFile, cover: Stored
 def finish(
     *, profile: Profile, item: OutboxItem, by: User | None, url: str, posted_at: datetime | None = None
 ) -> OutboxItem:
-    """ "Posted, here is the URL", says a person. Invalid for an address that is no web page, or a time to come;
-    Conflict when it is finished already."""
+    """ "Posted, here is the URL", says a person. Invalid for an address that is no web page, or a time that is to come
+    or lies before the post was made; Conflict when it is finished already."""
     now = timezone.now()
     address = _web_address(url)
     if posted_at is not None and posted_at > now + _CLOCKS_DIFFER:
@@ -92,6 +92,8 @@ def finish(
         row = _locked(profile, item)
         if row.posted_at is not None:
             raise Conflict("This is finished already: undo that first.", code="already_finished")
+        if posted_at is not None and posted_at < row.publication.created_at:
+            raise Invalid(CHECK_FIELDS, fields={"posted_at": ["This lies before the post was made."]})
         _write(row, posted_at=posted_at or now, by=by, url=address)
         transitions.note(row.publication, "Posted by hand", origin=Origin.PERSON, by=by, detail={"url": address})
     return row

@@ -1,11 +1,9 @@
 """The local outbox over HTTP."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from conftest import Person
 from profiles.models import Profile
@@ -39,7 +37,7 @@ def test_an_item_says_what_it_is_and_brings_its_file(owner: Person, item: Any) -
 
 def test_finishing_and_undoing(owner: Person, item: Any) -> None:
     url = "https://www.instagram.com/reel/1/"
-    earlier = (timezone.now() - timedelta(hours=2)).isoformat()
+    earlier = item.publication.created_at.isoformat()
     done = owner.client.post(f"{BASE}{item.pk}/finish/", {"url": url, "posted_at": earlier}, format="json")
     assert done.status_code == 200, done.content
     assert (done.json()["url"], done.json()["posted_by"]) == (url, "olga")
@@ -52,8 +50,15 @@ def test_finishing_and_undoing(owner: Person, item: Any) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"url": "javascript:alert(1)"}, {"url": "https://example.org/", "posted_at": "2026-01-01T10:00:00"}],
-    ids=["nothing", "script", "naive time"],
+    [
+        {},
+        {"url": "javascript:alert(1)"},
+        {"url": "https://example.org/", "posted_at": "2026-01-01T10:00:00"},
+        {"url": "https://example.org/", "posted_at": "2020-01-01T10:00:00Z"},
+        {"url": "https://example.org/", "posted_at": "9999-12-31T23:00:00-14:00"},
+        {"url": "https://example.org/", "posted_at": "0001-01-01T00:00:00+14:00"},
+    ],
+    ids=["nothing", "script", "naive time", "before it was made", "after the calendar", "before the calendar"],
 )
 def test_bad_input_finishes_nothing(owner: Person, item: Any, body: dict[str, str]) -> None:
     answer = owner.client.post(f"{BASE}{item.pk}/finish/", body, format="json")
