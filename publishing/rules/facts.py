@@ -11,6 +11,8 @@ from typing import Any
 
 from django.apps import apps as global_apps
 
+from publishing.models.accounts import OUTBOX
+
 CHECKED_ON = date(2026, 11, 1)
 EVERY = "every"
 NAMES = {
@@ -35,8 +37,8 @@ NETWORKS = tuple(NAMES)
 
 
 def name_of(network: str) -> str:
-    """A network's name for people to read; one we know nothing of as Postiz names it."""
-    return NAMES.get(network, network)
+    """A network's name for people to read; one we know nothing of nearly as Postiz names it."""
+    return "Local outbox" if network == OUTBOX else NAMES.get(network, network.capitalize())
 
 
 MB = 1_000_000

@@ -48,8 +48,8 @@ def test_what_was_published_says_how_to_post_it_again(owner: Person, profile: Pr
     clip, channel = make_clip(profile), make_integration(profile, "threads")
     row = make_publication(profile, clip=clip, integration=channel, state=State.SCHEDULED)
     now, claim = timezone.now(), uuid4()
-    held = {"claim": claim, "claimed_until": now + timedelta(minutes=1)}
-    assert try_move(row, State.UPLOADING, why="x", origin=Origin.WORKER, **held)
+    until = now + timedelta(minutes=1)
+    assert try_move(row, State.UPLOADING, why="x", origin=Origin.WORKER, claim=claim, claimed_until=until)
     assert try_move(row, State.PUBLISHED, why="x", origin=Origin.WORKER, claim=claim, published_at=now)
     body = {"clip_id": str(clip.pk), "integration_ids": [channel.external_id], "caption": "x"}
     error = owner.client.post(f"{BASE}publish/", body, format="json").json()["error"]
@@ -62,7 +62,7 @@ def test_posts_to_come_say_status_as_publications_do(owner: Person, profile: Pro
     make_publication(profile, state=State.DRAFT)
     with pytest.raises(Conflict) as caught:
         refuse_if_any(posts_to_come(profile, clip=row.clip), "Not now.")
-    assert [one["status"] for one in caught.value.details] == ["scheduled"]
+    assert [one["status"] for one in caught.value.details or []] == ["scheduled"]
     for name in ("status", "state"):
         found = owner.client.get(f"{BASE}publications/", {name: "scheduled"}).json()["results"]
         assert [one["id"] for one in found] == [str(row.pk)]
