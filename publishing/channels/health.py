@@ -51,12 +51,18 @@ def pause(account: PostizAccount, what: dict[str, Any]) -> bool:
     """Nothing is sent any more until a key is stored; told once for each time. False when another key was stored since
     `account` was loaded: that one was not refused."""
     with transaction.atomic():
-        PostizAccount.objects.select_for_update().filter(pk=account.pk).first()  # who stores a key waits, or is done
-        stored = credential_get(profile=account.profile, kind=POSTIZ)
-        if account.key_stored_at is not None and (stored is None or stored.updated_at != account.key_stored_at):
+        if not is_current(account):
             return False
         account.paused_at, account.problem = timezone.now(), what
         rows = PostizAccount.objects.filter(pk=account.pk, paused_at=None)
         if rows.update(paused_at=account.paused_at, problem=what):
             news.tell_disconnected(account, what)
     return True
+
+
+def is_current(account: PostizAccount) -> bool:
+    """Whether the key with which `account` was loaded is still the stored one: else what a reply said is about another
+    organisation. Call it in the transaction that writes down what the reply said."""
+    PostizAccount.objects.select_for_update().filter(pk=account.pk).first()  # who stores a key waits, or is done
+    stored = credential_get(profile=account.profile, kind=POSTIZ)
+    return account.key_stored_at is None or (stored is not None and stored.updated_at == account.key_stored_at)

@@ -6,10 +6,12 @@ headers say is believed, a margin is kept at the end of the hour, and a call in 
 
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from publishing.channels import health
 from publishing.delivery import waiting
 from publishing.models import PostizAccount, Publication
 from publishing.postiz.replies import RateInfo
@@ -65,7 +67,9 @@ def returns_at(account: PostizAccount) -> datetime | None:
 def refund(account: PostizAccount) -> None:
     """The call was not made, or did not count."""
     rows = PostizAccount.objects.filter(pk=account.pk, rate_remaining__lt=F("rate_limit"))
-    rows.update(rate_remaining=F("rate_remaining") + 1)
+    with transaction.atomic():
+        if health.is_current(account):
+            rows.update(rate_remaining=F("rate_remaining") + 1)
 
 
 def learn(account: PostizAccount, rate: RateInfo | None, publication: Publication) -> None:
@@ -76,17 +80,23 @@ def learn(account: PostizAccount, rate: RateInfo | None, publication: Publicatio
     in_flight = Publication.objects.filter(profile_id=account.profile_id, state=State.SUBMITTING)
     least = max(rate.remaining - in_flight.exclude(pk=publication.pk).count(), 0)
     is_lower = When(rate_limit=rate.limit, rate_remaining__lte=rate.remaining, then=F("rate_remaining"))
-    PostizAccount.objects.filter(pk=account.pk).update(
-        rate_limit=max(rate.limit, 1),
-        rate_remaining=Case(is_lower, default=least),
-        rate_resets_at=timezone.now() + timedelta(seconds=rate.reset_seconds) + MARGIN,
-    )
+    with transaction.atomic():
+        if not health.is_current(account):
+            return
+        PostizAccount.objects.filter(pk=account.pk).update(
+            rate_limit=max(rate.limit, 1),
+            rate_remaining=Case(is_lower, default=least),
+            rate_resets_at=timezone.now() + timedelta(seconds=rate.reset_seconds) + MARGIN,
+        )
 
 
 def block(account: PostizAccount, seconds: int) -> datetime:
-    """A call was refused for the limit: until when nobody may call."""
+    """A call was refused for the limit: until when nobody may call. Soon again with another key."""
     until = timezone.now() + timedelta(seconds=max(seconds, 1)) + MARGIN
-    PostizAccount.objects.filter(pk=account.pk).update(blocked_until=until, rate_remaining=0, rate_resets_at=until)
+    with transaction.atomic():
+        if not health.is_current(account):
+            return timezone.now() + TURN
+        PostizAccount.objects.filter(pk=account.pk).update(blocked_until=until, rate_remaining=0, rate_resets_at=until)
     return until
 
 

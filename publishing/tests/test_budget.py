@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from profiles.models import Profile
 from publishing import periodic
+from publishing.channels import integrations
 from publishing.delivery import budget, uploads
 from publishing.delivery.handing_over import hand_over_due
 from publishing.models import PostizAccount, Publication
@@ -147,3 +148,22 @@ def test_who_waits_a_moment_for_a_file_keeps_its_place(profile: Profile) -> None
     assert budget.take(account, second) is not None
     Publication.objects.filter(pk=first.pk).update(due_at=timezone.now() + HOUR)
     assert budget.take(account, second) is None  # that one does not come so soon
+
+
+def test_a_late_reply_to_the_old_key_says_nothing_of_the_new_organisation(profile: Profile, stub: StubPostiz) -> None:
+    publication, old = due(profile), integrations.ensure_account(profile)
+    assert old is not None
+    stub.add_organisation()
+    connect(profile, stub, 1)
+    PostizAccount.objects.update(rate_remaining=20)
+    new = account_of(profile)
+    budget.learn(old, RateInfo(limit=90, remaining=3, reset_seconds=60), publication)
+    budget.refund(old)
+    assert budget.block(old, 1800) <= timezone.now() + budget.TURN  # not half an hour
+    after = account_of(profile)
+    for name in ("rate_limit", "rate_remaining", "rate_resets_at", "blocked_until"):
+        assert getattr(after, name) == getattr(new, name)
+    current = integrations.ensure_account(profile)
+    assert current is not None
+    budget.learn(current, RateInfo(limit=90, remaining=3, reset_seconds=60), publication)
+    assert account_of(profile).rate_limit == 90
