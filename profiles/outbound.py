@@ -38,11 +38,23 @@ from profiles import addresses
 from profiles.addresses import AddressNotAllowed
 from profiles.errors import Invalid
 
-__all__ = ["AddressNotAllowed", "Broken", "Guarded", "NotSent", "OutboundError", "Reply", "Timeout", "TooMuch", "check"]
+__all__ = [
+    "AddressNotAllowed",
+    "Broken",
+    "Guarded",
+    "NoTls",
+    "NotSent",
+    "OutboundError",
+    "Reply",
+    "Timeout",
+    "TooMuch",
+    "check",
+]
 
 MAX_BYTES = 5 * 2**20
 _VALUE = re.compile(r"[\x20-\x7e]*")
 _CHUNK = 64 * 1024
+_SPEAKS_NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}  # of OpenSSL
 
 
 class OutboundError(Exception):
@@ -51,6 +63,10 @@ class OutboundError(Exception):
 
 class NotSent(OutboundError):
     """Surely no byte of the request left this machine."""
+
+
+class NoTls(NotSent):
+    """Something takes the connection, and does not speak TLS there (https typed for an http port)."""
 
 
 class Broken(OutboundError):
@@ -197,6 +213,8 @@ class _Call:
             connection.close()
 
     def _failure(self, error: Exception) -> OutboundError:
+        if not self.bytes_left and getattr(error.__cause__, "reason", "") in _SPEAKS_NO_TLS:
+            return NoTls(f"{self.address.host} does not speak TLS (https) on port {self.address.port}.")
         if isinstance(error, httpcore.TimeoutException):
             what = "did not answer in time"
         elif self.bytes_left:

@@ -10,7 +10,7 @@ import re
 import time
 
 from profiles import addresses
-from profiles.outbound import Timeout
+from profiles.outbound import NoTls, Timeout
 from publishing.postiz import errors
 from publishing.postiz.client import Postiz
 from publishing.postiz.errors import PostizError
@@ -55,6 +55,11 @@ def _below(address: addresses.Address) -> list[str]:
     return list(dict.fromkeys(host + path for path in paths))
 
 
+def _without_tls(base: str) -> str:
+    address = addresses.parse(base)
+    return f" Without TLS? Then enter http://{address.netloc}"
+
+
 def discover(url: str, key: str, *, seconds: float = 10) -> str:
     """The base that answers to the key, within `seconds` for all that is tried.
 
@@ -78,7 +83,7 @@ def discover(url: str, key: str, *, seconds: float = 10) -> str:
             raise
         except errors.NotSent as error:
             closed.add(scheme)
-            reason = error.detail
+            reason = error.detail + (_without_tls(base) if isinstance(error.__cause__, NoTls) else "")
         except errors.Unavailable:
             troubled = True
         except PostizError:

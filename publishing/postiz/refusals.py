@@ -111,18 +111,22 @@ def _refused(reply: Reply) -> PostizError:
 def _refused_fields(texts: list[str], detail: str) -> PostizError:
     """Checks of its validator: `posts.0.settings.privacy_level must be …` belongs to the setting privacy_level."""
     fields: dict[str, list[str]] = {}
+    shown: list[str] = []
     for text in texts:
         setting, value = _SETTING.match(text), _VALUE.match(text)
         if setting:
             name, rest = setting[1], text[setting.end() :]
+            shown.append(f"{name} {rest}")
         elif value:
             name, rest = _FIELDS[value[1]], text[value.end() :]
+            shown.append(f"{name} {rest}")
         else:
             first = text.partition(" ")[0]
             name, rest = _FIELDS.get(first, "non_field_errors"), text
+            shown.append(text)  # it names itself what it is about
         fields.setdefault(name, []).append(rest or text)
-    shown = "; ".join(f"{name} {found[0]}" for name, found in list(fields.items())[:5])
-    return Refused(f"Postiz refused this: {shown}", fields=fields, detail=detail)
+    message = f"Postiz refused this: {'; '.join(shown[:5])}" if shown else "Postiz refused this (400)."
+    return Refused(message, fields=fields, detail=detail)
 
 
 _by_status: dict[int, Callable[[Reply], PostizError]] = {

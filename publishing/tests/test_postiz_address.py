@@ -119,3 +119,12 @@ def test_what_may_not_be_called_is_refused(url: str) -> None:
     with pytest.raises((AddressNotAllowed, errors.AddressRefused)) as caught:
         discover(url, "key")
     assert getattr(caught.value, "code", "") == "address_not_allowed"
+
+
+def test_https_typed_for_a_port_without_it_is_told_to_be_http() -> None:
+    with StubPostiz() as stub:
+        typed = stub.url.replace("http://", "https://")
+        with pytest.raises(errors.Unavailable) as caught:
+            discover(typed, stub.organisation().key)
+        assert f"Without TLS? Then enter {stub.url}" in caught.value.message
+        assert stub.requests == []  # the key does not go unencrypted unasked

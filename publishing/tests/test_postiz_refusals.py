@@ -17,7 +17,7 @@ from publishing.postiz.refusals import problem_of
         (400, b'{"message":"Unsupported file type."}', errors.MediaRefused, "Video must be MP4, max 1 GB."),
         (400, b"", errors.Refused, "Postiz refused this (400)."),
         (400, b"<html>bad</html>", errors.Refused, "Postiz refused this (400)."),
-        (400, b'{"message":[1,null]}', errors.Refused, "Postiz refused this: "),
+        (400, b'{"message":[1,null]}', errors.Refused, "Postiz refused this (400)."),
         (400, b'{"message":{"a":1}}', errors.Refused, "Postiz refused this (400)."),
         (400, b"[" * 200_000, errors.Refused, "Postiz refused this (400)."),
         (401, b"<html>Log in</html>", errors.NotPostiz, ""),
@@ -52,3 +52,24 @@ def test_the_link_to_the_plan_is_https_or_none() -> None:
         problem = problem_of(Reply(402, {}, json.dumps({"url": url, "message": "max"}).encode()))
         assert isinstance(problem, errors.QuotaUsedUp)
         assert problem.url == shown
+
+
+def test_what_its_validator_says_is_readable() -> None:
+    texts = [
+        "type must be one of the following values: draft, schedule",
+        "date must be a date",
+        "posts.0.settings.title must be longer",
+        "posts.0.value.0.content should not be empty",
+    ]
+    problem = problem_of(Reply(400, {}, json.dumps({"message": texts}).encode()))
+    assert isinstance(problem, errors.Refused)
+    assert problem.message == (
+        "Postiz refused this: type must be one of the following values: draft, schedule; date must be a date; "
+        "title must be longer; caption should not be empty"
+    )
+    assert list(problem.fields) == ["non_field_errors", "schedule_date", "title", "caption"]
+
+
+@pytest.mark.parametrize("error", [errors.Refused, errors.Unreadable, errors.Unavailable, errors.NotSent])
+def test_it_is_said_who_has_to_do_what(error: type[errors.PostizError]) -> None:
+    assert error().next_step
