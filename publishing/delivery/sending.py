@@ -218,7 +218,7 @@ def _take_back(held: Held, found: Sequence[Post], at: datetime, post_id: str) ->
     for post in found:
         delete(held.postiz, post)
     left = find(held, at, post_id)
-    if left or any(post.state == "QUEUE" and post.publish_date <= timezone.now() for post in found):
+    if left or any(post.state == "QUEUE" and held.postiz.may_be_past(post.publish_date) for post in found):
         what = problem(
             "earlier_attempt_alive",
             "An earlier attempt of this post is at Postiz and can't be taken back for certain; it may go live.",

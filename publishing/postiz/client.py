@@ -13,16 +13,20 @@ POST 60 s; DELETE 30 s; uploads as in `postiz_upload`.
 """
 
 import datetime
+import email.utils
 import html
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
+
+from django.utils import timezone
 
 from profiles.addresses import AddressNotAllowed
 from profiles.outbound import Broken, Guarded, NotSent, Reply, Timeout, TooMuch
@@ -51,6 +55,9 @@ LONGEST_PAUSE = 60  # seconds; a 429 that asks for more is the caller's to wait 
 GET_TIMEOUT = Timeout(connect=5, read=20, total=25)
 POST_TIMEOUT = Timeout(connect=5, read=60, total=70)
 DELETE_TIMEOUT = Timeout(connect=5, read=30, total=35)
+DOUBT = datetime.timedelta(seconds=15)  # of clocks, and of what is begun a little early; a Date header has seconds
+_FURTHEST_AHEAD = datetime.timedelta(days=1)  # no clock is that wrong: such a header says nothing
+_BEARER = re.compile(r"\s*bearer\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -87,14 +94,20 @@ class Postiz:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        key = _BEARER.sub("", key, count=1) if _BEARER.match(key) else key  # pasted with it; Postiz wants it bare
         self._key = key.encode()
         self._http = Guarded(self.base_url, headers={"Authorization": key})
+        self._ahead = datetime.timedelta(0)  # its clock before ours, as last told
         self._retries = retries
         self._sleep = sleep
         self._jitter = jitter
 
     def __repr__(self) -> str:
         return f"<Postiz {self._http!r}>"
+
+    def may_be_past(self, date: datetime.datetime) -> bool:
+        """Whether it may be `date` by now: by our clock, or by that of Postiz as it told last. In doubt yes."""
+        return timezone.now() + max(self._ahead, datetime.timedelta(0)) + DOUBT >= date
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -212,6 +225,7 @@ class Postiz:
 
     def call(self, method: str, path: str, **options: Any) -> Reply:
         """One call as it is; its failures as errors of ours. The key is taken out of what comes back."""
+        began = timezone.now()
         try:
             reply = self._http.request(method, path, **options)
         except AddressNotAllowed as error:
@@ -222,6 +236,7 @@ class Postiz:
             raise errors.ReplyTooLarge(detail=str(error)) from error
         except Broken as error:
             raise errors.Unavailable(detail=str(error)) from error
+        self._ahead = _ahead(reply, began, self._ahead)
         if len(self._key) >= SHORTEST_KEY and self._key in reply.body:
             reply = Reply(reply.status, reply.headers, reply.body.replace(self._key, b"***"))
         return reply
@@ -268,6 +283,16 @@ class Postiz:
                 logger.info("Postiz: %s (%s), again", error.code, error.detail)
             self.pause(attempt)
         return act()
+
+
+def _ahead(reply: Reply, began: datetime.datetime, known: datetime.timedelta) -> datetime.timedelta:
+    """By how much its clock is ahead of ours, rather too much than too little; `known` when the reply does not say."""
+    try:
+        told = email.utils.parsedate_to_datetime(reply.headers.get("date", ""))
+        ahead = (told if told.tzinfo else told.replace(tzinfo=datetime.UTC)) - began
+    except (ValueError, OverflowError):
+        return known
+    return ahead if abs(ahead) <= _FURTHEST_AHEAD else known
 
 
 def part(value: str) -> str:

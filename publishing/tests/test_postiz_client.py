@@ -294,9 +294,9 @@ def test_refusals_of_the_real_thing(stub: StubPostiz, postiz: Postiz) -> None:
         postiz.create_post(wanted(stub, channel_id="nope"))
 
 
-@pytest.mark.parametrize("key", ["wrong", "Bearer {key}", "pos_wrong"])
+@pytest.mark.parametrize("key", ["wrong", "Bearer wrong", "pos_wrong"])
 def test_a_bad_key_is_named(stub: StubPostiz, pauses: list[float], key: str) -> None:
-    postiz = client(stub, pauses, key=key.format(key=stub.organisation().key))
+    postiz = client(stub, pauses, key=key)
     for call in (postiz.is_connected, postiz.integrations, lambda: postiz.create_post(wanted(stub))):
         with pytest.raises(errors.BadKey) as caught:
             call()
@@ -394,3 +394,32 @@ def test_nothing_is_sent_after_its_end(stub: StubPostiz, pauses: list[float]) ->
     with pytest.raises(errors.NotSent):
         postiz.create_post(wanted(stub), ends_at=time.monotonic() + 0.2)
     assert stub.of_route("POST /posts") == []
+
+
+@pytest.mark.parametrize(
+    ("header", "ahead"),
+    [
+        ("Date: {:%a, %d %b %Y %H:%M:%S} GMT", 3600),
+        ("Date: {:%a, %d %b %Y %H:%M:%S} GMT", -3600),  # ours is the later one
+        ("Date: {:%a, %d %b %Y %H:%M:%S} GMT", 3 * 86400),  # no clock is that wrong
+        ("Date: {:%a, %d %b %Y %H:%M:%S}", 3600),  # without a zone: UTC
+        ("Date: soon", 0),
+        ("Date: Mon, 99 Foo 99999 00:00:00 GMT", 0),
+        ("X-Date: none", 0),
+    ],
+)
+def test_the_later_of_both_clocks_counts(private_hosts: None, header: str, ahead: int) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    told = header.format(now + datetime.timedelta(seconds=ahead))
+    with raw_server(reply(b"[]", headers=told)) as server:
+        postiz = Postiz(f"http://127.0.0.1:{server.port}", "k")
+        assert not postiz.may_be_past(now + datetime.timedelta(seconds=30))  # nothing is known of it yet
+        postiz.integrations()
+    known = datetime.timedelta(seconds=ahead if 0 < ahead < 86400 else 0)
+    assert postiz.may_be_past(now + known + datetime.timedelta(seconds=9))
+    assert not postiz.may_be_past(now + known + datetime.timedelta(seconds=30))
+
+
+def test_a_pasted_bearer_is_no_part_of_the_key(stub: StubPostiz, pauses: list[float]) -> None:
+    for prefix in ("Bearer ", "bearer  ", " BEARER "):
+        client(stub, pauses, key=prefix + stub.organisation().key).is_connected()

@@ -271,3 +271,51 @@ def test_a_cancelled_one_that_went_out_is_not_called_deleted(profile: Profile, s
     assert stub.posts[0].release_url in row.events.last().why
     assert not stub.posts[0].deleted
     assert told(row)[-1] == "publication_unconfirmed"
+
+
+@pytest.mark.parametrize("ahead", [120, 95])
+def test_by_the_clock_of_postiz_it_may_be_on_its_way(profile: Profile, stub: StubPostiz, ahead: int) -> None:
+    """Its clock is ahead of ours: what is to come here is out there, or will be in a moment."""
+    stub.clock.advance(ahead)
+    stub.outcomes.default = outcomes.published(30)
+    publication = due(profile)
+    hand_over_due(profile=profile)
+    with pytest.raises(JobError, match="take_back_too_late"):
+        take_back.take_back(fresh(publication), then="cancel", changes={})
+    row = fresh(publication)
+    assert (row.state, row.may_be_live) == (State.UNCONFIRMED, True)
+    Publication.objects.update(next_check_at=timezone.now())
+    sync(profile)
+    assert (fresh(publication).state, fresh(publication).may_be_live) == (State.REMOVED, True)
+
+
+def test_what_is_gone_may_be_out_by_the_clock_of_postiz(profile: Profile, stub: StubPostiz) -> None:
+    """It was deleted over there, while it was published, before anybody here asked about it."""
+    stub.clock.advance(120)
+    stub.outcomes.default = outcomes.published(30)
+    publication = due(profile)
+    hand_over_due(profile=profile)
+    stub.world.delete_group(stub.organisation(), stub.posts[0].group)
+    with pytest.raises(JobError, match="removed_in_postiz"):
+        take_back.take_back(fresh(publication), then="cancel", changes={})
+    assert (fresh(publication).state, fresh(publication).may_be_live) == (State.REMOVED, True)
+
+
+def test_what_could_not_be_verified_is_not_cancelled_once_its_time_has_come_over_there(
+    profile: Profile, stub: StubPostiz
+) -> None:
+    stub.clock.advance(120)
+    stub.outcomes.default = outcomes.published(30)
+    publication = due(profile)
+    hand_over_due(profile=profile)
+    stub.on(
+        "DELETE /posts/group/:group",
+        "received",
+        lambda _: stub.faults.script("GET /posts", faults.html_502(), times=-1),
+    )
+    with pytest.raises(JobError, match="take_back_unverified"):
+        take_back.take_back(fresh(publication), then="cancel", changes={})
+    stub.faults.clear()
+    Publication.objects.update(next_check_at=timezone.now())
+    sync(profile)
+    assert (fresh(publication).state, fresh(publication).may_be_live) == (State.REMOVED, True)

@@ -68,11 +68,12 @@ def take_back_strays(publication: Publication, own: Post, strays: Sequence[Post]
     for post in possible:
         if post.group != own.group:
             delete(postiz, post)
-    left = len(strays) - len(possible)
+    certain = [post for post in possible if not postiz.may_be_past(post.publish_date)]
+    left = len(strays) - len(certain)
     what = problem(
         "found_twice",
-        f"Postiz had {len(strays) + 1} posts of it. {len(possible)} of them were taken back"
-        + (f"; {left} could not be: it may be on the network more than once." if left else "."),
+        f"Postiz had {len(strays) + 1} posts of it. {len(certain)} of them were taken back"
+        + (f"; {left} could not be for certain: it may be on the network more than once." if left else "."),
         next_step="Look at the channel.",
     )
     tell_once(publication, what, [post.id for post in strays])

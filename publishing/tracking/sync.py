@@ -134,7 +134,7 @@ class _Look:
         if post is not None:
             self._found(publication, [post])
         elif _was_there(publication):
-            gone(publication, is_here=publication.integration.external_id in self.channels)
+            gone(publication, self.postiz, is_here=publication.integration.external_id in self.channels)
         elif publication.state == State.CANCELLED:  # it may turn up late
             now = timezone.now()
             following = rhythm.next_search(publication.submitting_since or now, publication.fingerprint_at or now, now)
@@ -281,7 +281,7 @@ def _note(publication: Publication, **fields: object) -> None:
         setattr(publication, name, value)
 
 
-def gone(publication: Publication, *, is_here: bool) -> None:
+def gone(publication: Publication, postiz: Postiz, *, is_here: bool) -> None:
     """Postiz had it, and has it no more: somebody removed it there. `is_here`: its channel is still in the Postiz that
     was asked; else that may be another one, or the channel was removed, which hides its posts."""
     now = timezone.now()
@@ -294,14 +294,14 @@ def gone(publication: Publication, *, is_here: bool) -> None:
     if not is_here:
         reconcile.elsewhere(publication)
         return
-    due = publication.fingerprint_at or publication.scheduled_at
+    may_be_out = postiz.may_be_past(publication.fingerprint_at or publication.scheduled_at)
     error = publication.error or {}
-    if error.get("code") == "take_back_unverified" and now < due:
+    if error.get("code") == "take_back_unverified" and not may_be_out:
         _taken_back_late(publication, then=str(error.get("then")))
         return
     step = "Nothing is to be done if you deleted it there; else post it again."
     what = problem("removed_in_postiz", "It was removed in Postiz.", next_step=step)
-    outcomes.remove(publication, what, may_be_live=now >= due or publication.may_be_live)
+    outcomes.remove(publication, what, may_be_live=may_be_out or publication.may_be_live)
 
 
 def _taken_back_late(publication: Publication, then: str) -> None:

@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 Then = Literal["cancel", "change"]
 KIND = sync.TAKE_BACK
-_IN_FLIGHT = timedelta(seconds=5)  # before its date: from then on it may be on its way to the network
 _ERASE_SECONDS = 5.0
 _GIVEN_UP_AFTER = timedelta(minutes=5)
 
@@ -91,7 +90,7 @@ def take_back(publication: Publication, *, then: Then, changes: Mapping[str, Any
         reconcile.elsewhere(publication)
         raise JobError(reconcile.CHANNEL_GONE, "Its channel is not in this Postiz any more; it may still go live.")
     else:
-        _check_absence(publication, asked_at)
+        _check_absence(publication, postiz, asked_at)
     _finish(publication, then, changes, by)
 
 
@@ -160,7 +159,7 @@ def _delete_all(publication: Publication, postiz: Postiz, posts: Sequence[Post],
         left = list(posts)
     if left:
         raise _doubtful(publication, "take_back_unverified", "It could not be taken back for certain", then)
-    if any(post.state == "QUEUE" and post.publish_date <= timezone.now() + _IN_FLIGHT for post in posts):
+    if any(post.state == "QUEUE" and postiz.may_be_past(post.publish_date) for post in posts):
         raise _doubtful(publication, "take_back_too_late", "It was taken back at the last moment", then)
 
 
@@ -175,12 +174,11 @@ def _doubtful(publication: Publication, code: str, message: str, then: Then) -> 
     return JobError(code, str(what["message"]), next_step=step)
 
 
-def _check_absence(publication: Publication, asked_at: datetime) -> None:
+def _check_absence(publication: Publication, postiz: Postiz, asked_at: datetime) -> None:
     """Its Postiz, asked at `asked_at`, does not have it. Raises JobError unless that is enough."""
-    now = timezone.now()
     if publication.external_post_id:
-        if now + _IN_FLIGHT >= (publication.fingerprint_at or now):
-            sync.gone(publication, is_here=True)
+        if postiz.may_be_past(publication.fingerprint_at or timezone.now()):
+            sync.gone(publication, postiz, is_here=True)
             raise JobError("removed_in_postiz", "It is not at Postiz any more, and its time has passed.")
         return  # deleted there by somebody, or by an attempt of this very job
     if not rhythm.is_proven(publication, asked_at):

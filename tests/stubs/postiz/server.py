@@ -34,6 +34,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _answer
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header is of the stub's clock."""
+        return super().date_time_string(self.server.stub.clock.now().timestamp() if timestamp is None else timestamp)
+
     def log_message(self, format: str, *args: Any) -> None:
         """The stub's record is `requests`, not stderr."""
 
