@@ -16,6 +16,7 @@ APPS = (
     "profiles.urls",
     "jobs.urls",
     "editai.notify.urls",
+    "costs.urls",
     "segments.urls",
     "editai.projects.urls",
     "editai.clips.urls",

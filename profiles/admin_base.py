@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from profiles.models import Role
 from profiles.requests import brand_of
-from profiles.tenancy import GuardedQuerySet, ProfileOwned
+from profiles.tenancy import GuardedQuerySet, Guarded
 
 
 class ScopedAdminSite(admin.AdminSite):
@@ -95,7 +95,7 @@ class ProfileAdmin(ScopedAdmin):
 
     def formfield_for_foreignkey(self, db_field: "ForeignKey[Any, Any]", request: Any, **kwargs: Any) -> Any:
         target = db_field.related_model
-        if isinstance(target, type) and issubclass(target, ProfileOwned):
+        if isinstance(target, type) and issubclass(target, Guarded):
             kwargs["queryset"] = target.objects.for_profile(brand_of(request))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 

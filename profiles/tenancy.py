@@ -1,4 +1,4 @@
-"""The base of every tenant row: its own `profile_id`, and a manager that cannot forget to filter by it.
+"""The bases of every tenant row: its own `profile_id`, and a manager that cannot forget to filter by it.
 
 Net 2 is explicit (`.for_profile(profile)`), net 3 lies underneath: every query of a guarded manager carries the
 condition "belongs to the active scope", which is filled in when the SQL is compiled. Class-level querysets are
@@ -81,11 +81,10 @@ class GuardedManager(models.Manager.from_queryset(GuardedQuerySet)):  # type: ig
         return queryset.filter(InActiveScope(F("profile_id"), True))
 
 
-class ProfileOwned(models.Model):
-    """A row that belongs to exactly one profile, for ever."""
+class Guarded(models.Model):
+    """What both kinds of tenant rows share. A subclass brings the column `profile_id`."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    profile = models.ForeignKey("profiles.Profile", on_delete=models.PROTECT, related_name="+", editable=False)
 
     objects = GuardedManager()
 
@@ -99,6 +98,25 @@ class ProfileOwned(models.Model):
         super().save(*args, **kwargs)
 
 
+class ProfileOwned(Guarded):
+    """A row that belongs to exactly one profile, for ever, and goes with it."""
+
+    profile = models.ForeignKey("profiles.Profile", on_delete=models.PROTECT, related_name="+", editable=False)
+
+    class Meta(Guarded.Meta):
+        abstract = True
+
+
+class Booked(Guarded):
+    """A row of the books of account: it belongs to one profile for ever, and stays, under the bare id, when that has
+    been erased."""
+
+    profile_id = models.UUIDField(editable=False)
+
+    class Meta(Guarded.Meta):
+        abstract = True
+
+
 def tenant_links(model: type[models.Model]) -> list[models.ForeignKey[Any, Any]]:
     """The foreign keys of `model` that point at tenant rows."""
     return [
@@ -106,7 +124,7 @@ def tenant_links(model: type[models.Model]) -> list[models.ForeignKey[Any, Any]]
         for field in model._meta.concrete_fields
         if isinstance(field, models.ForeignKey)
         and isinstance(field.related_model, type)
-        and issubclass(field.related_model, ProfileOwned)
+        and issubclass(field.related_model, Guarded)
     ]
 
 

@@ -10,12 +10,12 @@ from django.db import connection, models
 from profiles.erasure import tenant_models
 from profiles.models import ApiToken, Invitation, Membership, Profile, User
 from profiles.scope import SYSTEM_REASONS
-from profiles.tenancy import ProfileOwned, tenant_links
+from profiles.tenancy import Booked, Guarded, tenant_links
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = [
     path
-    for folder in ("profiles", "jobs", "segments", "publishing", "editai")
+    for folder in ("profiles", "jobs", "costs", "segments", "publishing", "editai")
     for path in (ROOT / folder).rglob("*.py")
     if "tests" not in path.parts and "migrations" not in path.parts
 ]
@@ -51,26 +51,30 @@ RAW_SQL = {
 }
 
 
+BOOKS = [model for model in apps.get_models() if issubclass(model, Booked)]
+TENANT_ROWS = [*tenant_models(), *BOOKS]
+
+
 def own_models() -> set[type[models.Model]]:
     return {model for model in apps.get_models() if not model.__module__.startswith("django.")}
 
 
 def test_every_model_is_a_tenant_row_or_listed() -> None:
-    assert {model for model in own_models() if not issubclass(model, ProfileOwned)} == UNGUARDED
+    assert {model for model in own_models() if not issubclass(model, Guarded)} == UNGUARDED
 
 
-@pytest.mark.parametrize("model", tenant_models(), ids=lambda model: model.__name__)
-def test_every_unique_rule_of_a_tenant_row_includes_the_profile(model: type[ProfileOwned]) -> None:
+@pytest.mark.parametrize("model", TENANT_ROWS, ids=lambda model: model.__name__)
+def test_every_unique_rule_of_a_tenant_row_includes_the_profile(model: type[Guarded]) -> None:
     ours = {field.name for field in tenant_links(model)}
     for rule in model._meta.constraints:
         if isinstance(rule, models.UniqueConstraint):
-            assert "profile" in rule.fields or ours & set(rule.fields), f"{rule.name} reaches over all profiles"
+            assert {"profile", "profile_id"} & set(rule.fields) or ours & set(rule.fields), f"{rule.name} reaches over all profiles"
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no composite keys; save() is the check there")
 @pytest.mark.django_db
-@pytest.mark.parametrize("model", tenant_models(), ids=lambda model: model.__name__)
-def test_every_link_between_tenant_rows_is_a_composite_key(model: type[ProfileOwned]) -> None:
+@pytest.mark.parametrize("model", TENANT_ROWS, ids=lambda model: model.__name__)
+def test_every_link_between_tenant_rows_is_a_composite_key(model: type[Guarded]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_get_constraintdef(oid), condeferred FROM pg_constraint "

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "profiles",
     "jobs",
     "editai.notify",
+    "costs",
     "segments",
     "editai.projects",
     "editai.clips",

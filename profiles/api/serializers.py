@@ -17,7 +17,7 @@ from rest_framework.utils import html
 from profiles.api.filters import did_you_mean
 from profiles.api.parsers import check_value
 from profiles.errors import NotFound
-from profiles.tenancy import ProfileOwned
+from profiles.tenancy import Guarded
 
 MAX_LIST = 500
 MAX_TEXT = 10_000
@@ -111,11 +111,11 @@ class _Strict:
 
     def get_fields(self) -> dict[str, Any]:
         fields: dict[str, Any] = super().get_fields()  # type: ignore[misc]
-        model = getattr(getattr(self, "Meta", None), "model", ProfileOwned)
+        model = getattr(getattr(self, "Meta", None), "model", Guarded)
         for name, field in fields.items():
             if field.read_only:
                 continue
-            if issubclass(model, ProfileOwned) and (field.source or name) in {"profile", "profile_id"}:
+            if issubclass(model, Guarded) and (field.source or name) in {"profile", "profile_id"}:
                 raise ImproperlyConfigured(f"{type(self).__name__}.{name}: a profile is never written from outside.")
             _tighten(field)
         return fields
@@ -167,7 +167,7 @@ class TenantRelatedField(serializers.PrimaryKeyRelatedField):
 
     def to_internal_value(self, data: Any) -> Any:
         queryset = self.get_queryset()
-        if not issubclass(queryset.model, ProfileOwned):
+        if not issubclass(queryset.model, Guarded):
             return super().to_internal_value(data)
         row = queryset.filter(pk=_as_uuid(data)).first()
         if row is None:
@@ -222,7 +222,7 @@ def _within(queryset: Any, request: Any) -> Any:
     """`queryset` inside the request's profile."""
     if queryset is None:
         return None  # a field that is only read
-    if not issubclass(queryset.model, ProfileOwned):
+    if not issubclass(queryset.model, Guarded):
         return queryset
     profile = getattr(getattr(request, "_request", request), "profile", None)
     if profile is None:

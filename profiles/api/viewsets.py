@@ -27,7 +27,7 @@ from rest_framework.viewsets import GenericViewSet
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Invalid
 from profiles.models import Profile
-from profiles.tenancy import ProfileOwned
+from profiles.tenancy import Guarded
 
 MAX_IDEMPOTENCY_KEY = 200
 
@@ -49,7 +49,7 @@ class ProfileViewSet(GenericViewSet[Any]):
         queryset = super().get_queryset()
         if getattr(self, "swagger_fake_view", False):
             return queryset.none()
-        if issubclass(queryset.model, ProfileOwned):
+        if issubclass(queryset.model, Guarded):
             return queryset.for_profile(self.profile)  # type: ignore[attr-defined]
         return queryset
 

@@ -13,7 +13,7 @@ from conftest import PASSWORD, Person
 from profiles import scope
 from profiles.admin_base import PeopleAdmin, ProfileAdmin
 from profiles.models import Credential, Membership, Profile, Role, User
-from profiles.tenancy import ProfileOwned
+from profiles.tenancy import Guarded
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def root(owner: Person) -> Client:
 
 def test_every_tenant_model_has_a_scoped_admin() -> None:
     without = {"IdempotencyKey", "QueueTurn"}  # book-keeping of the job engine, nothing to look at
-    models = {model for model in _all_models() if issubclass(model, ProfileOwned) and model.__name__ not in without}
+    models = {model for model in _all_models() if issubclass(model, Guarded) and model.__name__ not in without}
     for model in models:
         assert isinstance(admin.site._registry.get(model), ProfileAdmin), model
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from conftest import Person, person_of
 from profiles import scope, storage
 from profiles.models import ApiToken, Ceiling
-from profiles.tenancy import ProfileOwned
+from profiles.tenancy import Guarded
 from profiles.tokens import digest
 from tests.isolation.routes import Route
 
@@ -163,7 +163,7 @@ def fingerprint(world: World) -> str:
         if model in {ApiToken, Session} or not model._meta.managed:
             continue
         names = [one.attname for one in model._meta.concrete_fields if one.attname != "last_login"]
-        if not issubclass(model, ProfileOwned):
+        if not issubclass(model, Guarded):
             parts.append((model._meta.label, sorted(map(str, model._default_manager.values_list(*names)))))
             continue
         for person in (world.owner, world.stranger):
