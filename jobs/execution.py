@@ -308,7 +308,8 @@ def describe(error: Exception) -> ErrorData:
         if known.code == "disk_full":
             return ErrorData("disk_full", known.message, True, _MAKE_ROOM)
         may_pass = known.code in {"timed_out", "stalled", "ffmpeg_failed"}
-        return ErrorData(str(known.code), str(known.message), may_pass, "Retry." if may_pass else "")
+        next_step = getattr(known, "next_step", "") or ("Retry." if may_pass else "")
+        return ErrorData(str(known.code), str(known.message), bool(next_step), next_step)
     if _is_full_disk(error):
         return ErrorData("disk_full", "The disk is full.", True, _MAKE_ROOM)
     if isinstance(error, MemoryError):

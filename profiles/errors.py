@@ -11,7 +11,8 @@ class DomainError(Exception):
     """An error that a person can act on. `status` is the HTTP status it becomes.
 
     `fields`: what is wrong, by the name of the input field. `details`: the rows that it is about, when there are
-    several to name (posts to come, say); what an entry holds depends on the code.
+    several to name (posts to come, say); what an entry holds depends on the code. `next_step`: who must do what, for
+    an error that ends a job.
     """
 
     status = 400
@@ -26,6 +27,7 @@ class DomainError(Exception):
         details: Details | None = None,
         status: int | None = None,
         retry_after: int | None = None,
+        next_step: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -34,6 +36,7 @@ class DomainError(Exception):
         self.fields = dict(fields) if fields else None
         self.details = [dict(entry) for entry in details] if details else None
         self.retry_after = retry_after  # seconds
+        self.next_step = next_step
 
 
 class Invalid(DomainError):

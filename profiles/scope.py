@@ -28,6 +28,9 @@ SYSTEM_REASONS = frozenset(
         "hand over publications",
         "ask about publications",
         "deliver notifications",
+        "end paid calls",
+        "prove the books",
+        "show all costs to the operator",
     }
 )
 

@@ -40,6 +40,9 @@ ALL_PROFILES = {
     ("publishing/periodic.py", "hand over publications"),
     ("publishing/periodic.py", "ask about publications"),
     ("editai/notify/delivery.py", "deliver notifications"),
+    ("costs/sweeper.py", "end paid calls"),
+    ("costs/proof.py", "prove the books"),
+    ("costs/overview.py", "show all costs to the operator"),
 }
 
 # SQL by hand passes the guarded managers by: each place touches no tenant rows.
@@ -48,6 +51,8 @@ RAW_SQL = {
     "editai/health.py",  # SELECT 1
     "segments/search_index.py",  # an extension and its index
     "publishing/state_guard.py",  # its triggers
+    "costs/guards.py",  # its triggers
+    "costs/proof.py",  # how a transaction reads
 }
 
 

@@ -206,6 +206,9 @@ JOB_LEASE_SECONDS = env.number("EDITAI_JOB_LEASE_SECONDS", 30, low=2)
 JOB_REAP_SECONDS = env.number("EDITAI_JOB_REAP_SECONDS", 10, low=1)
 JOB_QUEUE_LIMIT = env.number("EDITAI_JOB_QUEUE_LIMIT", 1000, low=1)  # jobs of one profile that wait in one queue
 
+# --- money: hours until a call whose answer never came is charged as it was reserved ---------------------
+UNKNOWN_CHARGE_HOURS = env.number("EDITAI_UNKNOWN_CHARGE_HOURS", 24, low=1)
+
 # --- outside services ----------------------------------------------------------------------------------
 GEMINI_API_KEY = env.text("GEMINI_API_KEY")
 # what tenants type may point only to public addresses, and to these (profiles/addresses.py)
