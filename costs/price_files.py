@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ DEFAULTS = {"match": "exact", "per_quantity": "1", "currency": "USD", "tier_min"
 MAX_BYTES = 2**20
 MAX_ROWS = 5_000
 MOST_ERRORS = 20  # that are shown
+_JUST_NOW = timedelta(minutes=1)  # ago is no past
 
 
 @dataclass
@@ -62,7 +63,7 @@ def read(text: str, *, now: datetime | None = None) -> list[PriceRule]:
             if len(found) > MAX_ROWS:
                 raise Invalid(f"At most {MAX_ROWS} prices.", code="file_too_large")
     except csv.Error as error:
-        errors.append(f"Line {reader.line_num}: {error}")
+        errors.append(f"Line {reader.line_num + 1}: {error}")
     if errors:
         raise Invalid("\n".join(errors[:MOST_ERRORS]), code="prices_unreadable")
     return found
@@ -166,7 +167,7 @@ def _change(price: Any, overlapping: Sequence[Any], now: datetime) -> Change:
             return Change("unchanged", price)
     if any(rule._state.adding for rule in overlapping):
         return Change("refused", price, why="The file itself holds another price for the same time.")
-    if any(rule.valid_from <= now and price.valid_from < now for rule in overlapping):
+    if any(rule.valid_from <= now and price.valid_from < now - _JUST_NOW for rule in overlapping):
         return Change(
             "refused", price, overlapping, "A price that was in force stays: let the new one begin now, or later."
         )

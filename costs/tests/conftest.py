@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -55,7 +56,7 @@ def spend(cent: PriceRule) -> Callable[..., None]:
 
     def run(person: Person, credits: int, *, estimate: int | None = None, **fields: Any) -> None:
         with scope.activate(person.profile.pk):
-            wanted = call_for(estimate or credits, about=str(object()), **fields)
+            wanted = call_for(estimate or credits, about=str(uuid4()), **fields)
             with paid_call(profile=person.profile, call=wanted) as paid:
                 buy()
                 paid.settle({"credit": credits})
