@@ -7,8 +7,11 @@ class CostsConfig(AppConfig):
     verbose_name = "Costs"
 
     def ready(self) -> None:
-        from costs import alerts, guards, seeding
+        from costs import alerts, compute, guards, seeding, settings_services
+        from jobs import registry
 
         alerts.register()
+        registry.register_cpu_hook(compute.count_cpu)
+        registry.register_budget_check(settings_services.would_block)
         post_migrate.connect(guards.install, sender=self)
         post_migrate.connect(seeding.seed, sender=self)

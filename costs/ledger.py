@@ -82,17 +82,17 @@ def _roll_up(entry: LedgerEntry, *, calls: int) -> None:
 
 def add_to_day(profile_id: UUID, key: Mapping[str, Any], **more: int) -> None:
     """Adds to a row of the roll-up, in the caller's transaction."""
-    _add(CostDaily, {"profile_id": profile_id, **key}, more)
+    add(CostDaily, {"profile_id": profile_id, **key}, more)
 
 
 def _count_units(entry: LedgerEntry, bill: Priced, used: Mapping[str, str]) -> None:
     amounts = {line.meter: line.amount_micros for line in bill.lines}
     for meter, quantity in sorted(used.items()):
         key = {"profile_id": entry.profile_id, "day": entry.day, "provider": entry.provider, "model": entry.model}
-        _add(UnitsDaily, {**key, "meter": meter}, {"quantity": quantity, "amount_micros": amounts.get(meter, 0)})
+        add(UnitsDaily, {**key, "meter": meter}, {"quantity": quantity, "amount_micros": amounts.get(meter, 0)})
 
 
-def _add(model: Any, key: Mapping[str, Any], more: Mapping[str, Any]) -> None:
+def add(model: Any, key: Mapping[str, Any], more: Mapping[str, Any]) -> None:
     """Adds to the row with this key, which is made when it is missing; others may do the same at that moment."""
     increments = {name: F(name) + value for name, value in more.items()}
     if not model.objects.filter(**key).update(**increments):

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "editai.settings")
@@ -65,6 +66,12 @@ app.conf.update(
         "watch-disk": {"task": "notify.watch_disk", "schedule": 300, "options": {"expires": 300}},
         "publish": {"task": "publishing.due", "schedule": 10, "options": {"expires": 20}},
         "ask-postiz": {"task": "publishing.sync", "schedule": 20, "options": {"expires": 40}},
+        "end-calls": {"task": "costs.sweep", "schedule": 60, "options": {"expires": 120}},
+        "prove-books": {
+            "task": "costs.prove",
+            "schedule": crontab(hour=3, minute=17),  # UTC
+            "options": {"expires": 3600},
+        },
         "sweep": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
     },
 )

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from rest_framework.request import Request
 
+from jobs import dry_run
 from jobs.models import IdempotencyKey, Job
 from profiles import scope
 from profiles.api.viewsets import idempotency_key, request_fingerprint
@@ -26,7 +27,7 @@ def run_once(request: Request, start: Callable[[], Job]) -> Job:
     """
     profile: Profile = request._request.profile  # type: ignore[attr-defined]
     key = idempotency_key(request)
-    if key is None:
+    if key is None or dry_run.is_on():
         with transaction.atomic():
             return start()
     return once(profile=profile, key=key, request_hash=request_fingerprint(request), start=start)

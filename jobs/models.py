@@ -69,6 +69,7 @@ class Job(ProfileOwned):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     cpu_seconds = models.FloatField(default=0)
+    cpu_seconds_booked = models.FloatField(default=0, help_text="What upper floors were told of it so far.")
     bytes_read = models.BigIntegerField(default=0)
     bytes_written = models.BigIntegerField(default=0)
 

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
 
+from profiles.errors import DomainError
+
 if TYPE_CHECKING:
     from jobs.execution import Attempt, Outcome
     from jobs.models import Job
+    from profiles.models import Profile
 
 Params = Mapping[str, Any]
+BudgetCheck = DomainError | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class JobKind:
 _kinds: dict[str, JobKind] = {}
 _quota_hooks: "list[Callable[[Job], None]]" = []
 _error_types: list[type[Exception]] = []
+_cpu_hooks: "list[Callable[[Job, float], None]]" = []
+_budget_checks: "list[Callable[[Profile, int], BudgetCheck]]" = []
 
 
 def job_kind(
@@ -117,6 +123,27 @@ def register_quota_hook(hook: "Callable[[Job], None]") -> None:
 def check_quota(job: "Job") -> None:
     for hook in _quota_hooks:
         hook(job)
+
+
+def register_cpu_hook(hook: "Callable[[Job, float], None]") -> None:
+    """`hook(job, seconds)` is told, in the transaction in which an attempt ends, what processor time it took."""
+    _cpu_hooks.append(hook)
+
+
+def tell_cpu(job: "Job", seconds: float) -> None:
+    for hook in _cpu_hooks:
+        hook(job, seconds)
+
+
+def register_budget_check(check: "Callable[[Profile, int], BudgetCheck]") -> None:
+    """`check(profile, cost_micros)`: whether a job that costs so much could be paid for now, and if not, why."""
+    _budget_checks.append(check)
+
+
+def budget_check(profile: "Profile", cost_micros: int) -> "BudgetCheck":
+    """The error (a DomainError) that would stop a job that costs so much; None when nothing would."""
+    found = (check(profile, cost_micros) for check in _budget_checks)
+    return next((error for error in found if error is not None), None)
 
 
 def register_error(error_type: type[Exception]) -> None:

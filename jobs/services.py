@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from jobs import registry, transitions
+from jobs import dry_run, registry, transitions
 from jobs.dispatch import dispatch
 from jobs.idempotency import once
 from jobs.leftovers import doom_leftovers
@@ -49,7 +49,7 @@ def enqueue(
     values = dict(params or {})
 
     def start() -> Job:
-        return _enqueue(profile, known, values, subject, by, recipe_hash, run_at)
+        return dry_run.noted(_enqueue(profile, known, values, subject, by, recipe_hash, run_at))
 
     if idempotency_key is None:
         return start()
@@ -166,7 +166,7 @@ def job_retry(*, profile: Profile, job: Job, by: User | None = None) -> Job:
             _wake(job)
     except IntegrityError:
         raise Conflict("The same work is waiting or running in another job.", code="already_active") from None
-    return Job.objects.for_profile(profile).get(pk=job.pk)
+    return dry_run.noted(Job.objects.for_profile(profile).get(pk=job.pk))
 
 
 def job_delete(*, profile: Profile, job: Job) -> None:

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
+from jobs import registry
 from jobs.leftovers import doom_leftovers
 from jobs.models import Job, JobEvent, Status
 from jobs.registry import JobKind
@@ -30,6 +31,17 @@ _BACK_OFF_LIMIT = 600
 _TRACEBACK_KEPT = 20_000
 _WAITING = "Waiting for a worker"
 Event = JobEvent.Kind
+# an attempt may have ended with these: what it took is told to whoever keeps account
+_ENDS = {
+    Event.SUCCEEDED,
+    Event.FAILED,
+    Event.WILL_RETRY,
+    Event.LOST,
+    Event.RELEASED,
+    Event.CANCELLED,
+    Event.SUPERSEDED,
+    Event.NEEDS_ATTENTION,
+}
 
 
 class LeaseLost(Exception):
@@ -89,6 +101,16 @@ def record(job: Job, event: Event, **detail: Any) -> None:
     JobEvent.objects.create(
         profile_id=job.profile_id, job=job, event=event, attempt=job.attempt, detail=detail, at=timezone.now()
     )
+    if event in _ENDS:
+        _book_cpu(_job(job.profile_id, job.pk).only("profile_id", "kind", "cpu_seconds", "cpu_seconds_booked").get())
+
+
+def _book_cpu(job: Job) -> None:
+    """Tells what processor time came since this was last told."""
+    seconds = job.cpu_seconds - job.cpu_seconds_booked
+    if seconds > 0:
+        _job(job.profile_id, job.pk).update(cpu_seconds_booked=job.cpu_seconds)
+        registry.tell_cpu(job, seconds)
 
 
 def claim(kind: JobKind, profile_id: UUID, job_id: UUID, worker: str) -> Job | None:

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import services
+from jobs.dry_run import DRY_RUN, DryRunSerializer, offers_dry_run
 from jobs.models import Job
 from jobs.selectors import JobFilter, jobs_of, with_history
 from jobs.serializers import JobDetailSerializer, JobSerializer
@@ -47,8 +48,9 @@ class JobViewSet(ListMixin, DestroyMixin, ProfileViewSet):
         job = services.job_cancel(profile=self.profile, job=self.get_object(), by=by)
         return self._detail(job, status.HTTP_202_ACCEPTED)
 
-    @extend_schema(request=None, responses={202: JobDetailSerializer})
+    @extend_schema(request=None, responses={200: DryRunSerializer, 202: JobDetailSerializer}, parameters=[DRY_RUN])
     @action(detail=True, methods=["post"])
+    @offers_dry_run
     def retry(self, request: Request, pk: Any = None) -> Response:
         """Queues a failed, cancelled or needs-attention job again. Its old error stays in `events`."""
         by: Any = request.user

@@ -9,9 +9,12 @@ class PublishingConfig(AppConfig):
     def ready(self) -> None:
         from profiles.credentials import register_kind
         from profiles.erasure import register_before_erasing
+        from profiles.time_zones import register_time_zone
         from publishing import clip_user, news, state_guard
         from publishing.channels import integrations
         from publishing.channels.connections import POSTIZ
+        from publishing.planning.schedule import zone_of
+        from publishing.preferences import preferences_of
         from publishing.review import approval
         from publishing.rules import facts as network_facts
         from publishing.tracking import take_back
@@ -21,6 +24,7 @@ class PublishingConfig(AppConfig):
         clip_user.register()
         integrations.register()
         news.register()
+        register_time_zone(lambda profile: zone_of(preferences_of(profile)))
         register_before_erasing("posts at Postiz", take_back.before_erasing)
         post_migrate.connect(state_guard.install, sender=self)
         post_migrate.connect(network_facts.seed, sender=self)

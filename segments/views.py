@@ -15,6 +15,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from jobs.dry_run import DRY_RUN, DryRunSerializer, offers_dry_run
 from jobs.idempotency import run_once, started_before
 from jobs.models import Job
 from jobs.selectors import jobs_of
@@ -115,8 +116,9 @@ class SourceVideoViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, Dest
         count, dependants = sources.source_usage(profile=self.profile, source=self.get_object())
         return Response(UsageSerializer({"segment_count": count, "dependants": dependants}).data)
 
-    @extend_schema(request=None, responses={202: JobSerializer})
+    @extend_schema(request=None, responses={200: DryRunSerializer, 202: JobSerializer}, parameters=[DRY_RUN])
     @action(detail=True, methods=["post"])
+    @offers_dry_run
     def retry(self, request: Request, pk: Any = None) -> Response:
         """Prepares a failed source again; what was finished is kept. 409 when it has not failed."""
         by: Any = request.user
@@ -249,8 +251,9 @@ class SegmentViewSet(ListMixin, RetrieveMixin, PatchMixin, DestroyMixin, Profile
         segment = services.segment_set_favorite(profile=self.profile, segment_id=pk, is_favorite=wanted)
         return self.answer(segment)
 
-    @extend_schema(request=None, responses={202: JobSerializer})
+    @extend_schema(request=None, responses={200: DryRunSerializer, 202: JobSerializer}, parameters=[DRY_RUN])
     @action(detail=True, methods=["post"])
+    @offers_dry_run
     def extract(self, request: Request, pk: Any = None) -> Response:
         """Cuts the segment into a file of its own, exact to the frame. For borders that were cut already, the answer
         is the job that did it."""

@@ -17,7 +17,7 @@ from jobs.models import Job
 from profiles import credentials, scope, services, trash
 from profiles.models import Membership, Role, User
 from segments.models import SegmentLabel
-from tests.isolation import publishing_rows
+from tests.isolation import costs_rows, publishing_rows
 from tests.isolation import world as worlds
 from tests.isolation.calls import CALLS
 from tests.isolation.checker import World
@@ -34,6 +34,12 @@ BASELINES = {
     "job-list": 3,
     "notify-target-list": 3,
     "notification-list": 4,
+    "costs": 8,
+    "cost-entry-list": 3,
+    "paid-call-list": 3,
+    "cost-budget": 4,
+    "cost-prices": 4,
+    "usage": 5,
     "source-video-list": 3,
     "source-video-segment-list": 6,
     "segment-list": 5,
@@ -112,6 +118,7 @@ def _grow_footage(owner: Person, tmp_path: Path, number: int, world: World) -> N
         profile=profile, kind="webhook", address=f"http://{number}.invalid/", ciphertext=credentials.encrypt("x")
     )
     notify(profile=profile, event=DISK_LOW.name, once_key=str(number), title="Told", text="Told")
+    costs_rows.grow(profile, number)
 
 
 def count(world: World, route: Route) -> int:

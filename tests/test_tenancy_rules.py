@@ -23,7 +23,17 @@ PRODUCT = [
 # Read before any scope exists, or of no brand at all; everything else is a tenant row.
 UNGUARDED = {User, Profile, Membership, Invitation, ApiToken} | {
     apps.get_model(label)
-    for label in ("jobs.QueueState", "jobs.Worker", "clips.ExportPreset", "publishing.NetworkRule")
+    for label in (
+        "jobs.QueueState",
+        "jobs.Worker",
+        "costs.PriceRule",
+        "costs.ExchangeRate",
+        "costs.ServerBudget",
+        "costs.ServerPeriod",
+        "costs.ProviderSwitch",
+        "clips.ExportPreset",
+        "publishing.NetworkRule",
+    )
 }
 
 # Who may see all brands, and for what.
@@ -43,6 +53,7 @@ ALL_PROFILES = {
     ("costs/sweeper.py", "end paid calls"),
     ("costs/proof.py", "prove the books"),
     ("costs/overview.py", "show all costs to the operator"),
+    ("costs/price_effects.py", "show all costs to the operator"),
 }
 
 # SQL by hand passes the guarded managers by: each place touches no tenant rows.
@@ -73,7 +84,8 @@ def test_every_unique_rule_of_a_tenant_row_includes_the_profile(model: type[Guar
     ours = {field.name for field in tenant_links(model)}
     for rule in model._meta.constraints:
         if isinstance(rule, models.UniqueConstraint):
-            assert {"profile", "profile_id"} & set(rule.fields) or ours & set(rule.fields), f"{rule.name} reaches over all profiles"
+            own = {"profile", "profile_id", *ours} & set(rule.fields)
+            assert own, f"{rule.name} reaches over all profiles"
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no composite keys; save() is the check there")

@@ -190,8 +190,9 @@ def test_settling_an_attempt_again_charges_nothing_more(in_scope: Profile) -> No
 
 def test_another_step_input_repetition_or_job_is_another_call(in_scope: Profile, owner: Person) -> None:
     job = a_job(in_scope)
-    for more in ({}, {"step": "2"}, {"about": "another text"}, {"repeat": 1}, {"operation": "music"}):
-        pay(in_scope, call_for(**{"job": job, **more}))
+    others: list[dict[str, Any]] = [{}, {"step": "2"}, {"about": "another text"}, {"repeat": 1}, {"operation": "music"}]
+    for more in others:
+        pay(in_scope, call_for(job=job, **more))
     pay(in_scope, call_for(job=a_job(in_scope)))
     assert LedgerEntry.objects.count() == 6
 

@@ -26,6 +26,7 @@ from editai.clips.serializers import (
     SelectSerializer,
 )
 from editai.projects.models import Project
+from jobs.dry_run import DRY_RUN, DryRunSerializer, offers_dry_run
 from jobs.idempotency import run_once
 from jobs.models import Job
 from jobs.selectors import jobs_of
@@ -90,8 +91,9 @@ class ClipViewSet(ListMixin, PatchMixin, DestroyMixin, ProfileViewSet):
         chosen = self.read_body().validated_data["is_selected"]
         return self.answer(services.clip_update(profile=self.profile, clip=clip, is_selected=chosen))
 
-    @extend_schema(request=None, responses={202: JobSerializer})
+    @extend_schema(request=None, responses={200: DryRunSerializer, 202: JobSerializer}, parameters=[DRY_RUN])
     @action(detail=True, methods=["post"])
+    @offers_dry_run
     def render(self, request: Request, pk: Any = None) -> Response:
         """Renders the clip from its project as it is now. When nothing has changed, the job ends at once and nothing
         is encoded; while the same is being rendered already, the answer is that job."""
@@ -172,7 +174,10 @@ class ProjectClipsViewSet(ListMixin, ProfileViewSet):
             raise NotFound
         return project
 
-    @extend_schema(request=GenerateSerializer, responses={202: JobSerializer})
+    @extend_schema(
+        request=GenerateSerializer, responses={200: DryRunSerializer, 202: JobSerializer}, parameters=[DRY_RUN]
+    )
+    @offers_dry_run
     def generate(self, request: Request, pk: Any = None) -> Response:
         """Makes clips of the project as it is now: 202 with one job for all variants, whose `result.clips` lists them.
         What is rendered already is not encoded again; what is under way answers with its job."""

@@ -6,7 +6,9 @@ class ProjectsConfig(AppConfig):
     verbose_name = "Projects"
 
     def ready(self) -> None:
-        from editai.projects import dependants, trash  # they need the models
+        from costs.names import register_names
+        from editai.projects import dependants, selectors, trash  # they need the models
 
+        register_names("project", selectors.names_of)
         trash.register()
         dependants.register()

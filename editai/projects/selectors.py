@@ -1,8 +1,9 @@
 """Reads about projects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -30,6 +31,11 @@ def projects_alive(profile: Profile) -> GuardedQuerySet:
         segment_count=Coalesce(Subquery(entries.annotate(n=Count("pk")).values("n")), 0),
         planned_seconds=Coalesce(Subquery(entries.annotate(n=seconds).values("n")), 0.0),
     )
+
+
+def names_of(profile: Profile, ids: Collection[UUID]) -> dict[UUID, str]:
+    """What those of these projects are called that are still there, in the trash or not."""
+    return dict(Project.objects.for_profile(profile).filter(pk__in=ids).values_list("pk", "name"))
 
 
 @dataclass(frozen=True)

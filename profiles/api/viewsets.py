@@ -30,6 +30,7 @@ from profiles.models import Profile
 from profiles.tenancy import Guarded
 
 MAX_IDEMPOTENCY_KEY = 200
+DRY_RUN_PARAMETER = "dry_run"
 
 
 class ProfileViewSet(GenericViewSet[Any]):
@@ -38,6 +39,13 @@ class ProfileViewSet(GenericViewSet[Any]):
     http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
     input_serializers: dict[str, type[BaseSerializer[Any]]] = {}
     roles: dict[str, Any] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        action = getattr(self, self.action or "", None)
+        if DRY_RUN_PARAMETER in request.query_params and not getattr(action, "offers_dry_run", False):
+            # whoever asks for a trial must never get the real thing
+            raise Invalid(CHECK_FIELDS, fields={DRY_RUN_PARAMETER: ["This call can't be tried out."]})
 
     @property
     def profile(self) -> Profile:

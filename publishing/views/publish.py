@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from editai.clips.models import Clip
+from jobs.dry_run import DRY_RUN, DryRunSerializer, offers_dry_run
 from jobs.idempotency import run_once
 from jobs.serializers import JobSerializer
 from profiles.api.errors import CHECK_FIELDS
@@ -47,7 +48,12 @@ class PublishViewSet(PublishingViewSet):
     }
     ceilings = {"upload": SENDS, "publish": SENDS, "bulk_publish": SENDS}
 
-    @extend_schema(request=PublishSerializer, responses={202: JobWithPublicationsSerializer})
+    @extend_schema(
+        request=PublishSerializer,
+        responses={200: DryRunSerializer, 202: JobWithPublicationsSerializer},
+        parameters=[DRY_RUN],
+    )
+    @offers_dry_run
     def publish(self, request: Request) -> Response:
         """Publishes one clip to several channels: 202 with the job and one publication for each channel. All of it is
         checked before anything is written."""
@@ -87,7 +93,8 @@ class PublishViewSet(PublishingViewSet):
         plan = make_plan(profile=self.profile, wish=wish)
         return Response(PreflightAnswerSerializer({"results": plan.rows}).data)
 
-    @extend_schema(request=FixSerializer, responses={202: JobSerializer})
+    @extend_schema(request=FixSerializer, responses={200: DryRunSerializer, 202: JobSerializer}, parameters=[DRY_RUN])
+    @offers_dry_run
     def fix(self, request: Request) -> Response:
         """Makes renditions of the clip that keep the networks' rules: length, size, codec, loudness. They are used
         from then on when the clip is published there. 202 with the job."""
@@ -119,7 +126,10 @@ class PublishViewSet(PublishingViewSet):
             raise NotFound
         return clip
 
-    @extend_schema(request=UploadSerializer, responses={202: JobSerializer})
+    @extend_schema(
+        request=UploadSerializer, responses={200: DryRunSerializer, 202: JobSerializer}, parameters=[DRY_RUN]
+    )
+    @offers_dry_run
     def upload(self, request: Request) -> Response:
         """Uploads a clip to Postiz ahead of its posts, which is otherwise done with the first of them: 202 with the
         job. 409 without Postiz."""

@@ -6,6 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from editai.clips.tests.images import png
 from tests.isolation.checker import Call, Ids
+from tests.isolation.costs_calls import COSTS
 from tests.isolation.publishing_calls import PUBLISHING
 
 SOURCE, SEGMENT, PROJECT, CLIP = ({"pk": name} for name in ("source", "segment", "project", "clip"))
@@ -150,5 +151,6 @@ CALLS: dict[tuple[str, str], Call] = {
     ("outbox-stream", "get"): Call(path=OUTBOX),
     ("outbox-finish", "post"): Call(path=OUTBOX, body=lambda ids: {"url": "https://example.org/1"}),
     ("outbox-undo", "post"): Call(path=OUTBOX),
+    **COSTS,
     **PUBLISHING,
 }

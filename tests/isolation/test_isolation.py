@@ -87,7 +87,7 @@ def test_the_net_holds_a_planted_view_and_without_it_the_test_catches_it(
         assert violations(route, call, world) != []
 
 
-@pytest.mark.parametrize("app", ["profiles", "jobs", "notify", "segments", "projects", "clips", "publishing"])
+@pytest.mark.parametrize("app", ["profiles", "jobs", "notify", "costs", "segments", "projects", "clips", "publishing"])
 def test_without_both_nets_cases_fail_in_every_app(app: str, world: World) -> None:
     with net_off(), filters_off():
         for route in ROUTES:
