@@ -59,13 +59,20 @@ class SumsSerializer(serializers.Serializer[Any]):
     saved_micros = serializers.IntegerField(required=False, help_text="What those would have cost.")
 
 
+class _LocalMoment(serializers.DateTimeField):
+    """A moment on the clock that it comes with."""
+
+    def to_representation(self, value: Any) -> str:
+        return str(value.isoformat())
+
+
 class CostRowSerializer(SumsSerializer):
     """`key`: the day, the provider, the id of the project …; null: of no project. `begins_at`: when the UTC day begins
     on the clock of the profile's time zone."""
 
     key = serializers.CharField(allow_null=True)
     label = serializers.CharField(allow_null=True, required=False)  # type: ignore[assignment]
-    begins_at = serializers.DateTimeField(allow_null=True, default_timezone=None)
+    begins_at = _LocalMoment(allow_null=True)
 
 
 class StandingSerializer(serializers.Serializer[Any]):
