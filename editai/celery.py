@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "editai.settings")
@@ -66,6 +67,11 @@ app.conf.update(
         "publish": {"task": "publishing.due", "schedule": 10, "options": {"expires": 20}},
         "ask-postiz": {"task": "publishing.sync", "schedule": 20, "options": {"expires": 40}},
         "sweep": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
+        "storage-retention": {
+            "task": "costs.storage_retention",
+            "schedule": crontab(hour="3", minute="20"),
+            "options": {"expires": 6 * 3600},
+        },
     },
 )
 

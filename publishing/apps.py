@@ -9,7 +9,7 @@ class PublishingConfig(AppConfig):
     def ready(self) -> None:
         from profiles.credentials import register_kind
         from profiles.erasure import register_before_erasing
-        from publishing import clip_user, news, state_guard
+        from publishing import clip_user, news, state_guard, storage_kinds
         from publishing.channels import integrations
         from publishing.channels.connections import POSTIZ
         from publishing.review import approval
@@ -19,6 +19,7 @@ class PublishingConfig(AppConfig):
         register_kind(POSTIZ)
         approval.register()
         clip_user.register()
+        storage_kinds.register()
         integrations.register()
         news.register()
         register_before_erasing("posts at Postiz", take_back.before_erasing)
