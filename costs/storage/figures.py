@@ -9,7 +9,7 @@ from django.db.models import BigIntegerField, Case, CharField, Count, F, Sum, Va
 from django.db.models.functions import Coalesce
 
 from costs.models import StorageRetention
-from costs.storage.kinds import LABELS, OTHER, TRASH, MadeAgain, StorageKind, in_trash, storage_kinds
+from costs.storage.kinds import LABELS, OTHER, TRASH, MadeAgain, in_trash, storage_kinds
 from costs.storage.quota import quota_of, stored_files
 from profiles.models import Profile, StoredFile
 from profiles.tenancy import GuardedQuerySet
@@ -79,9 +79,7 @@ def _figures(
 def amounts(profile: Profile) -> dict[str, Amount]:
     """What is stored, by the name of its kind: one query."""
     held = [When(kind.holds(profile), then=Value(kind.name)) for kind in storage_kinds()]
-    name = Case(
-        When(in_trash(profile), then=Value(TRASH)), *held, default=Value(OTHER), output_field=CharField()
-    )
+    name = Case(When(in_trash(profile), then=Value(TRASH)), *held, default=Value(OTHER), output_field=CharField())
     rows = stored_files(profile).annotate(kind_name=name).values_list("kind_name")
     return {kind: Amount(*found) for kind, *found in rows.annotate(files=Count("pk"), bytes=_sum("size"))}
 
@@ -117,4 +115,3 @@ def amount(rows: Any, size: str = "size") -> Amount:
 
 def _sum(size: str) -> Any:
     return Coalesce(Sum(F(size)), Value(0), **_BYTES)
-

@@ -5,12 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from costs.models.storage import MAX_DAYS
-from costs.storage.figures import KindFigures
-from costs.storage.kinds import OTHER
 from profiles.api.serializers import StrictSerializer
-
-BIGGEST = 2**63 - 1
-_DAYS = {"min_value": 1, "max_value": MAX_DAYS}
 
 
 class AmountSerializer(StrictSerializer):
@@ -29,7 +24,9 @@ class StorageKindSerializer(StrictSerializer):
     freeable_files = serializers.IntegerField(source="freeable.files")
     freeable_bytes = serializers.IntegerField(source="freeable.bytes")
     retention_days = serializers.IntegerField(allow_null=True)
-    may_have_retention = serializers.BooleanField(help_text="Whether it can be made again, so that it may go by itself.")
+    may_have_retention = serializers.BooleanField(
+        help_text="Whether it can be made again, so that it may go by itself."
+    )
 
 
 class StorageSerializer(StrictSerializer):
@@ -52,7 +49,7 @@ class RetentionSerializer(StrictSerializer):
     """`retention`: days by kind, `{"proxies": 90, "renders": null}`; null: kept until somebody frees it. Kinds that are
     left out stay as they are."""
 
-    retention = serializers.DictField(child=serializers.IntegerField(allow_null=True, **_DAYS))
+    retention = serializers.DictField(child=serializers.IntegerField(min_value=1, max_value=MAX_DAYS, allow_null=True))
 
 
 class FreeUpSerializer(StrictSerializer):

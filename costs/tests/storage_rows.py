@@ -17,7 +17,7 @@ from editai.projects.tests import builders
 from jobs.models import Job
 from profiles import files, storage, trash
 from profiles.models import Profile, StoredFile
-from publishing.models import OutboxItem, Rendition, ReviewLink
+from publishing.models import OutboxItem, Publication, Rendition, ReviewLink
 from publishing.states import State
 from publishing.tests.builders import make_publication
 from segments.models import Segment, SourceVideo
@@ -37,16 +37,16 @@ def make_source(profile: Profile, folder: Path, name: str = "Beach", **values: A
     """Ready, with an original and all that is made of it."""
     made = {name: store(profile, folder, ".jpg") for name in ("poster", "filmstrip", "waveform")}
     original, proxy = store(profile, folder, ".original"), store(profile, folder)
-    return builders.make_source(profile, name, **{**made, "original": original, "proxy": proxy, **values})
+    source = builders.make_source(profile, name, **{**made, "original": original, "proxy": proxy, **values})
+    StoredFile.objects.for_profile(profile).filter(size=0).delete()  # the builder's own proxy, which nothing points to
+    return source
 
 
 def make_clips(project: Project, folder: Path, count: int) -> list[Clip]:
     """Clips that were rendered from the project as it is, each with a file, a poster and a cover."""
     profile = project.profile
     preset = ExportPreset.objects.get(pk="tiktok")
-    services.generate(
-        profile=profile, project=project, by=None, preset=preset, quality="draft", variant_count=count
-    )
+    services.generate(profile=profile, project=project, by=None, preset=preset, quality="draft", variant_count=count)
     Job.objects.for_profile(profile).filter(kind="render").delete()
     clips = list(Clip.objects.for_profile(profile).filter(project=project).order_by("variant"))
     for clip in clips:
@@ -65,6 +65,22 @@ def make_rendition(clip: Clip, folder: Path, network: str = "youtube") -> Rendit
         profile=clip.profile, clip=clip, network=network, made_from=clip.file.sha256, file=file, media={}
     )
     return row
+
+
+def make_post(clip: Clip, state: State) -> Publication:
+    """A publication that has come to `state` by the steps that are allowed."""
+    post = make_publication(clip.profile, clip=clip, state=state if state in _FIRST else State.SCHEDULED)
+    held = {"claim": uuid4(), "claimed_until": timezone.now() + timedelta(hours=1)}
+    free = {"claim": None, "claimed_until": None, "error": {"code": "x"}}
+    rows = Publication.objects.filter(pk=post.pk)
+    if state in {State.UPLOADING, State.PUBLISHED}:
+        rows.update(state=State.UPLOADING, **held)
+    if state not in {*_FIRST, State.UPLOADING}:
+        rows.update(state=state, **free)
+    return post
+
+
+_FIRST = {State.DRAFT, State.AWAITING_APPROVAL, State.SCHEDULED}
 
 
 @dataclass
@@ -100,7 +116,7 @@ def full(profile: Profile, folder: Path) -> Full:
     )
     fitted = {name: make_rendition(clips["fitted"], folder, name) for name in ("youtube", "threads")}
     make_publication(profile, clip=clips["fitted"], file=fitted["threads"].file, state=State.AWAITING_APPROVAL)
-    posted = make_publication(profile, clip=clips["trashed"], state=State.PUBLISHED)
+    posted = make_post(clips["trashed"], State.PUBLISHED)
     OutboxItem.objects.create(
         profile=profile, publication=posted, file=store(profile, folder), cover=store(profile, folder, ".jpg")
     )
