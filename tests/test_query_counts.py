@@ -34,7 +34,7 @@ BASELINES = {
     "job-list": 3,
     "notify-target-list": 3,
     "notification-list": 4,
-    "storage": 9,
+    "storage": 10,
     "source-video-list": 3,
     "source-video-segment-list": 6,
     "segment-list": 5,

@@ -2,8 +2,9 @@
 
 import django.core.validators
 import django.db.models.deletion
-import profiles.tenancy
 from django.db import migrations, models
+
+import profiles.tenancy
 
 
 class Migration(migrations.Migration):
