@@ -1,5 +1,6 @@
-"""Money in the admin: the books to look at, budgets and prices to set, and for the operator all brands together."""
+"""Money and storage in the admin, by subject; and for the operator all brands together."""
 
 from costs.admins import books, limits, prices
+from costs.storage import admin as storage
 
-__all__ = ["books", "limits", "prices"]
+__all__ = ["books", "limits", "prices", "storage"]

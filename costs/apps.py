@@ -8,9 +8,11 @@ class CostsConfig(AppConfig):
 
     def ready(self) -> None:
         from costs import alerts, compute, guards, seeding, settings_services
+        from costs.storage import quota
         from jobs import registry
 
         alerts.register()
+        quota.register()
         registry.register_cpu_hook(compute.count_cpu)
         registry.register_budget_check(settings_services.would_block)
         post_migrate.connect(guards.install, sender=self)

@@ -5,6 +5,7 @@ import logging
 from celery import shared_task
 
 from costs import proof, sweeper
+from costs.storage import retention
 
 log = logging.getLogger(__name__)
 
@@ -20,3 +21,9 @@ def prove_books() -> None:
     """Adds the books up; what does not agree is told in the log, for the operator."""
     for difference in proof.differences():
         log.error("The books of account do not agree. %s", difference)
+
+
+@shared_task(name="costs.storage_retention", ignore_result=True)
+def apply_storage_retention() -> None:
+    """Frees what is older than each brand keeps it."""
+    retention.apply_everywhere()

@@ -32,6 +32,7 @@ _FRONT = {
     "integrations": "publishing/integrations/",
     "publications": "publishing/publications/",
     "jobs": "jobs/",
+    "storage": "costs/storage/",
     "notify_targets": "notify/targets/",
     "notifications": "notify/notifications/",
     "me": "auth/me/",

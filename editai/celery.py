@@ -73,6 +73,11 @@ app.conf.update(
             "options": {"expires": 3600},
         },
         "sweep": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
+        "storage-retention": {
+            "task": "costs.storage_retention",
+            "schedule": crontab(hour="3", minute="20"),
+            "options": {"expires": 6 * 3600},
+        },
     },
 )
 

@@ -10,7 +10,7 @@ class PublishingConfig(AppConfig):
         from profiles.credentials import register_kind
         from profiles.erasure import register_before_erasing
         from profiles.time_zones import register_time_zone
-        from publishing import clip_user, news, state_guard
+        from publishing import clip_user, news, state_guard, storage_kinds
         from publishing.channels import integrations
         from publishing.channels.connections import POSTIZ
         from publishing.planning.schedule import zone_of
@@ -22,6 +22,7 @@ class PublishingConfig(AppConfig):
         register_kind(POSTIZ)
         approval.register()
         clip_user.register()
+        storage_kinds.register()
         integrations.register()
         news.register()
         register_time_zone(lambda profile: zone_of(preferences_of(profile)))

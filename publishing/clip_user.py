@@ -3,17 +3,22 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from editai.clips.users import ClipUser, Dependant, register_user_of_clips
+from django.utils import timezone
+
+from editai.clips.users import ClipUser, Dependant, Needs, register_user_of_clips
+from jobs.models import ACTIVE, Job
 from profiles.models import Profile
-from publishing.models import Publication
+from publishing.models import Publication, ReviewLink
 from publishing.renditions.files import purge
-from publishing.states import FINAL, State
+from publishing.renditions.requests import FIX
+from publishing.states import FINAL, OPEN, State
 from publishing.to_come import posts_to_come, refuse_if_any
 from publishing.transitions import Origin, move
 
 
 def register() -> None:
-    register_user_of_clips(ClipUser("publishing", find=_find, before_change=_refuse, purged=_let_go))
+    user = ClipUser("publishing", find=_find, before_change=_refuse, purged=_let_go, needs=_needs)
+    register_user_of_clips(user)
 
 
 def _find(profile: Profile, clip_ids: Collection[UUID], limit: int) -> list[Dependant]:
@@ -22,6 +27,15 @@ def _find(profile: Profile, clip_ids: Collection[UUID], limit: int) -> list[Depe
         for row in posts_to_come(profile, clip__in=list(clip_ids))[:limit]
         if row.clip_id is not None
     ]
+
+
+def _needs(profile: Profile) -> Needs:
+    """What is planned, if only as a draft; what a review link shows that is still open; what is being made over."""
+    planned = Publication.objects.for_profile(profile).filter(state__in=sorted(OPEN), clip__isnull=False)
+    links = ReviewLink.objects.for_profile(profile).filter(revoked_at=None, expires_at__gt=timezone.now())
+    fixes = Job.objects.for_profile(profile).filter(kind=FIX, status__in=ACTIVE).order_by()
+    fixing = [UUID(params["clip_id"]) for params in fixes.values_list("params", flat=True)]
+    return planned.order_by().values("clip"), links.order_by().values("clip"), fixing
 
 
 def _refuse(profile: Profile, clip_ids: Collection[UUID], why: str) -> None:

@@ -28,7 +28,8 @@ class SourceVideo(Trashable):
     """One uploaded video. Facts about the picture and the frame index come with the probe; files with the ingest.
 
     `state` is what the ingest has reached. That it failed is known to its job alone, so that no crash can leave a
-    row behind that says "processing" for ever: `segments.selectors` puts both together.
+    row behind that says "processing" for ever: `segments.selectors` puts both together. A ready source may have given
+    up its proxy to make room (`is_without_proxy`); a retry makes it again.
     """
 
     class State(models.TextChoices):
@@ -66,8 +67,7 @@ class SourceVideo(Trashable):
             models.UniqueConstraint(fields=["profile", "id"], name="sourcevideo_tenant"),
             models.CheckConstraint(condition=~Q(name=""), name="sourcevideo_has_a_name"),
             models.CheckConstraint(
-                condition=~Q(state="ready") | Q(duration_seconds__isnull=False, proxy__isnull=False),
-                name="ready_source_is_probed",
+                condition=~Q(state="ready") | Q(duration_seconds__isnull=False), name="ready_source_is_probed"
             ),
             models.CheckConstraint(
                 condition=Q(duration_seconds__isnull=True, frame_index__isnull=True, media__isnull=True)
@@ -93,6 +93,11 @@ class SourceVideo(Trashable):
     def is_markable(self) -> bool:
         """Segments may be marked as soon as the probe has found the frames (it sets the duration with them)."""
         return self.duration_seconds is not None
+
+    @property
+    def is_without_proxy(self) -> bool:
+        """Whether the light copy was there and has been freed."""
+        return self.state == self.State.READY and self.proxy_id is None
 
     @property
     def info(self) -> MediaInfo:

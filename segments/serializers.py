@@ -82,7 +82,8 @@ class FilmstripGridSerializer(StrictSerializer):
 
 
 class SourceVideoSerializer(StrictModelSerializer):
-    """A source. `is_markable`: segments may be marked, which is possible long before it is `ready`."""
+    """A source. `is_markable`: segments may be marked, which is possible long before it is `ready`. One that is ready
+    without a link `proxy` has given that up to make room: `retry/` makes it again."""
 
     state = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField(help_text="Why the state is failed.")

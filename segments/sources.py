@@ -8,7 +8,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from jobs.models import Job, Status
+from costs.storage.quota import check_upload
+from jobs.models import ACTIVE, Job, Status
 from jobs.services import enqueue, job_retry
 from profiles import files, trash
 from profiles.errors import Conflict, Invalid, NotFound
@@ -62,8 +63,8 @@ def source_receive(
 ) -> SourceVideo:
     """Keeps an uploaded video and queues its ingest; `once` wraps the start (idempotency keys).
 
-    The file is moved into the store first; the row and the job come in one transaction. If that fails, or if the same
-    request was here before, the file goes again.
+    The file is moved into the store first; the row and the job come in one transaction. If that fails (as TooLarge:
+    another upload took the room meanwhile), or if the same request was here before, the file goes again.
     """
     check_is_video(upload.path)
     stored = files.store(profile=profile, path=upload.path, area=AREA, suffix=ORIGINAL_SUFFIX, sha256=upload.sha256)
@@ -95,6 +96,7 @@ def source_of(profile: Profile, job: Job) -> SourceVideo:
 def _source_create(
     profile: Profile, by: User | None, stored: StoredFile, file_name: str, name: str, description: str
 ) -> Job:
+    check_upload(profile, stored)
     file_name = _tidy(file_name)[:MAX_FILE_NAME]
     name = (_tidy(name) or _tidy(Path(file_name).stem) or "Untitled")[:MAX_NAME]
     source = SourceVideo.objects.create(
@@ -133,15 +135,18 @@ def source_update(*, profile: Profile, source_id: UUID, changes: dict[str, Any])
 
 
 def source_retry(*, profile: Profile, source_id: UUID, by: User | None, once: Once) -> Job:
-    """Queues the ingest again; steps that were finished are not repeated. Conflict unless it has failed."""
+    """Queues the ingest again; steps that were finished are not repeated. Conflict unless it has failed, or its light
+    copy was freed."""
 
     def start() -> Job:
         _locked(profile, source_id)
         source = described(SourceVideo.objects.for_profile(profile)).get(pk=source_id)
-        if state_of(source) != FAILED:
+        if state_of(source) != FAILED and not source.is_without_proxy:
             raise Conflict("This footage is not in the state failed.", code="not_failed")
         jobs = Job.objects.for_profile(profile).filter(kind=INGEST, subject=source_id)
         last = jobs.order_by("-created_at", "-id").first()
+        if last is not None and last.status in ACTIVE:  # at the light copy already
+            return last
         if last is not None and last.status != Status.SUCCEEDED:
             return job_retry(profile=profile, job=last, by=by)
         return _queue_ingest(source, by)

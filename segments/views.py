@@ -120,7 +120,8 @@ class SourceVideoViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, Dest
     @action(detail=True, methods=["post"])
     @offers_dry_run
     def retry(self, request: Request, pk: Any = None) -> Response:
-        """Prepares a failed source again; what was finished is kept. 409 when it has not failed."""
+        """Prepares a failed source again; what was finished is kept. Also makes the light copy again when it was freed.
+        409 when nothing is missing."""
         by: Any = request.user
         once = partial(run_once, request)
         return _job_answer(self, sources.source_retry(profile=self.profile, source_id=self._id(), by=by, once=once))
@@ -145,12 +146,14 @@ class SourceVideoViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, Dest
     @media_action()
     def stream(self, request: Request, pk: Any = None) -> HttpResponseBase:
         """The video as it was uploaded (always a download), or with `variant` what was made of it to look at, with one
-        byte range. 409 while the variant is not made."""
+        byte range. 409 while the variant is not made, or was freed (`file_freed`)."""
         source = self.get_object()
         variant = request.query_params.get("variant") or "original"
         if variant not in VARIANTS:
             raise Invalid(CHECK_FIELDS, fields={"variant": [f"Choose one of {', '.join(VARIANTS)}."]})
         file: StoredFile | None = getattr(source, variant)
+        if file is None and variant == "proxy" and source.is_without_proxy:
+            raise Conflict("The light copy was freed to make room: POST retry/ makes it again.", code="file_freed")
         if file is None:
             raise Conflict(_why_missing(source, variant), code="not_made_yet")
         check_version(request, file)

@@ -40,6 +40,7 @@ BASELINES = {
     "cost-budget": 4,
     "cost-prices": 4,
     "usage": 5,
+    "storage": 10,
     "source-video-list": 3,
     "source-video-segment-list": 6,
     "segment-list": 5,

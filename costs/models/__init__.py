@@ -13,6 +13,7 @@ from costs.models.budgets import (
 )
 from costs.models.compute import ComputeDaily
 from costs.models.prices import PROMPT, ExchangeRate, Meter, Price, PriceOverride, PriceRule
+from costs.models.storage import StorageQuota, StorageRetention
 
 __all__ = [
     "ALL_PROVIDERS",
@@ -33,6 +34,8 @@ __all__ = [
     "ProviderSwitch",
     "ServerBudget",
     "ServerPeriod",
+    "StorageQuota",
+    "StorageRetention",
     "UnitsDaily",
     "UsageAttempt",
 ]

@@ -1,8 +1,10 @@
-"""A provider that costs money, without a network: what counts here is the door that it stands behind."""
+"""A provider that costs money, without a network: what counts here is the door that it stands behind. And scratch of
+its own for the jobs that tests run here and now."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -62,3 +64,9 @@ def spend(cent: PriceRule) -> Callable[..., None]:
                 paid.settle({"credit": credits})
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(settings: Any, tmp_path: Path) -> None:
+    settings.SCRATCH_DIR = tmp_path / "attempts"
+    settings.SCRATCH_DIR.mkdir(mode=0o700)

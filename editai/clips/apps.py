@@ -7,11 +7,12 @@ class ClipsConfig(AppConfig):
     verbose_name = "Clips"
 
     def ready(self) -> None:
-        from editai.clips import dependants, preset_facts, presets, services, trash  # they need the models
+        from editai.clips import dependants, preset_facts, presets, services, storage_kinds, trash  # need the models
         from editai.projects.selectors import register_limits
         from editai.projects.services import on_project_changed
 
         trash.register()
+        storage_kinds.register()
         dependants.register()
         on_project_changed(services.project_changed)
         register_limits(presets.exceeded_limits)

@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
+from costs.storage.quota import check_upload
 from editai.clips.models import Clip
 from editai.clips.pictures import judge
 from editai.clips.render.spec import Preset, Quality
@@ -132,6 +133,8 @@ def _put(profile: Profile, clip: Clip, stored: StoredFile | None, source: str, a
         if source == Source.FRAME and locked.file_id != clip.file_id:
             raise Conflict("The clip was rendered anew meanwhile: try again.", code="changed_meanwhile")
         ask_before_change(profile, [locked.pk], Why.COVER)
+        if stored is not None and source == Source.IMAGE:
+            check_upload(profile, stored)
         before = locked.cover
         locked.cover, locked.cover_source, locked.cover_at_seconds = stored, source, at_seconds
         locked.save(update_fields=["cover", "cover_source", "cover_at_seconds", "updated_at"])

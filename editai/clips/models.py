@@ -59,19 +59,22 @@ class Clip(Trashable):
     show.
 
     `state` says queued until a render has ended well, or badly as one of several; what has become of it in the
-    meantime is in `job`. Callers read `shown_state`.
+    meantime is in `job`. Callers read `shown_state`. A freed clip has given up its file to make room, and can be
+    rendered again as it was; poster and cover it keeps.
     """
 
     class State(models.TextChoices):
         QUEUED = "queued", "Waiting to be rendered"
         READY = "ready", "Ready"
         FAILED = "failed", "Failed"
+        FREED = "freed", "File freed to make room"
 
     class ShownState(models.TextChoices):
         QUEUED = "queued", "Waiting to be rendered"
         RENDERING = "rendering", "Being rendered"
         READY = "ready", "Ready"
         FAILED = "failed", "Failed"
+        FREED = "freed", "File freed to make room: render it again"
 
     class CoverSource(models.TextChoices):
         FRAME = "frame", "A picture of the clip"
@@ -110,6 +113,7 @@ class Clip(Trashable):
             models.UniqueConstraint(fields=["profile", "id"], name="clip_tenant"),
             models.CheckConstraint(condition=~Q(name=""), name="clip_has_a_name"),
             models.CheckConstraint(condition=~Q(state="ready") | Q(file__isnull=False), name="ready_clip_has_a_file"),
+            models.CheckConstraint(condition=~Q(state="freed") | Q(file__isnull=True), name="freed_clip_has_no_file"),
             models.CheckConstraint(
                 condition=Q(file__isnull=True, rendered_hash="") | Q(file__isnull=False) & ~Q(rendered_hash=""),
                 name="clip_knows_what_its_file_is",

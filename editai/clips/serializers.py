@@ -36,10 +36,10 @@ class CoverSerializer(serializers.Serializer[Any]):
 
 class ClipSerializer(StrictModelSerializer):
     """`is_stale`: the project would give another clip now. While a clip is rendered anew, or when that failed, the
-    links still lead to the file from before."""
+    links still lead to the file from before. `freed`: the file was given up to make room; `render/` makes it again."""
 
     state = serializers.SerializerMethodField()
-    error = serializers.SerializerMethodField(help_text="Why the last render failed.")
+    error = serializers.SerializerMethodField(help_text="Why the last render failed, or why there is no file any more.")
     project = serializers.UUIDField(source="project_id", read_only=True)
     project_name = serializers.CharField(source="project.name", read_only=True)
     preset = serializers.CharField(source="preset_id", read_only=True)

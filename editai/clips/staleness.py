@@ -36,6 +36,12 @@ def refresh(project: Project, *, may_refuse: bool = True) -> None:
             Clip.objects.filter(pk__in=changed).update(is_stale=value)
 
 
+def digest_now(clip: Clip) -> str:
+    """The digest of the clip as its project would give it now; empty when it could not be made at all. Call it with the
+    project locked."""
+    return _digest(clip.project, timeline_of(clip.project), clip)
+
+
 def _ask(project: Project, clip_ids: Sequence[UUID]) -> None:
     rows = Clip.objects.filter(pk__in=clip_ids).order_by("pk").select_for_update(of=("self",))
     ask_before_change(project.profile, list(rows.values_list("pk", flat=True)), Why.STALE)

@@ -20,6 +20,12 @@ _ABANDONED = {
     "retryable": True,
     "next_step": "Render the clip again.",
 }
+_FREED = {
+    "code": "file_freed",
+    "message": "The file of this clip was freed to make room.",
+    "retryable": True,
+    "next_step": "Render the clip again: it comes out as its project is now.",
+}
 
 
 def shown_state(clip: Clip) -> tuple[Clip.ShownState, dict[str, Any] | None]:
@@ -28,6 +34,8 @@ def shown_state(clip: Clip) -> tuple[Clip.ShownState, dict[str, Any] | None]:
         return Shown.READY, None
     if clip.state == Clip.State.FAILED:
         return Shown.FAILED, clip.error
+    if clip.state == Clip.State.FREED:
+        return Shown.FREED, _FREED
     job = clip.job
     if job is None:
         return Shown.FAILED, _ABANDONED
@@ -48,6 +56,7 @@ def in_state(state: str) -> Q:
         Shown.QUEUED: waiting & Q(job__status=Status.QUEUED),
         Shown.RENDERING: waiting & Q(job__status=Status.RUNNING),
         Shown.READY: Q(state=Clip.State.READY) | kept,
+        Shown.FREED: Q(state=Clip.State.FREED),
         Shown.FAILED: Q(state=Clip.State.FAILED)
         | waiting & Q(job__isnull=True)
         | waiting & Q(job__status__in=[Status.FAILED, Status.NEEDS_ATTENTION, Status.SUCCEEDED])

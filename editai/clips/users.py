@@ -7,12 +7,16 @@ may refuse. Whoever begins to use a clip (schedules a post of it) locks it in th
 and looks at it then: the same lock is held here while users are asked, so that neither misses the other.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from profiles.models import Profile
+
+Needs = Sequence[Iterable[Any]]
+"""Ids of clips: lists, or querysets of one column."""
 
 
 class Why(StrEnum):
@@ -38,6 +42,11 @@ def _nothing(profile: Profile, clip_ids: Collection[UUID], limit: int) -> Sequen
     return ()
 
 
+def _needs_none(profile: Profile) -> Needs:
+    """For users that can do without a file."""
+    return ()
+
+
 def _agree(profile: Profile, clip_ids: Collection[UUID], why: str) -> None:
     """For users that do not mind."""
 
@@ -48,7 +57,7 @@ def _let_go(profile: Profile, clip_ids: Collection[UUID]) -> None:
 
 @dataclass(frozen=True)
 class ClipUser:
-    """What an upper floor does with clips. All three run inside the profile's scope, the last two inside the
+    """What an upper floor does with clips. All run inside the profile's scope, `before_change` and `purged` inside the
     transaction that changes the clips, and all may be called with many ids.
 
     `find(profile, clip_ids, limit)`: what depends on any of them, at most `limit` entries.
@@ -61,6 +70,9 @@ class ClipUser:
     `purged(profile, clip_ids)`: they are about to be deleted for good: delete or clear the rows that point to them. It
     is also called by the hourly emptying of the trash; a Conflict keeps the clip in the trash until the next time.
 
+    `needs(profile)`: the clips whose file may not be freed to make room, although it could be rendered again. Asked
+    with the clip locked before its file goes, and without for figures.
+
     Not asked, because it must not be refused: what comes back from the trash (no post was to come when it went there),
     the deletion of segments for good (their projects' clips are stale since they went to the trash), and the last step
     of a render, as far as it looks at the project's other clips. The end of an ingest changes no clip.
@@ -70,6 +82,7 @@ class ClipUser:
     find: Callable[[Profile, Collection[UUID], int], Sequence[Dependant]] = _nothing
     before_change: Callable[[Profile, Collection[UUID], str], None] = _agree
     purged: Callable[[Profile, Collection[UUID]], None] = _let_go
+    needs: Callable[[Profile], Needs] = _needs_none
 
 
 _users: dict[str, ClipUser] = {}
@@ -92,6 +105,11 @@ def ask_before_change(profile: Profile, clip_ids: Collection[UUID], why: Why) ->
     if clip_ids:
         for user in _users.values():
             user.before_change(profile, clip_ids, why)
+
+
+def needs_of(profile: Profile) -> Needs:
+    """The clips whose file somebody needs."""
+    return [clip_ids for user in _users.values() for clip_ids in user.needs(profile)]
 
 
 def tell_purged(profile: Profile, clip_ids: Collection[UUID]) -> None:

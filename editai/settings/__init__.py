@@ -187,6 +187,7 @@ MAX_JSON_BYTES = 2**20
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_JSON_BYTES
 FREE_SPACE_MARK = env.number("EDITAI_FREE_SPACE_MARK", 2**30)  # bytes that uploads never take
 TRASH_DAYS = env.number("EDITAI_TRASH_DAYS", 14)
+STORAGE_QUOTA = env.number("EDITAI_STORAGE_QUOTA", 0)  # bytes that a brand may keep; 0: no limit
 SIGNED_LINK_SECONDS = 600
 
 # --- caches, broker, jobs ------------------------------------------------------------------------------

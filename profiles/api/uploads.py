@@ -2,7 +2,8 @@
 
 Django calls this handler for every multipart body, wherever it is read. It refuses before the first byte what is
 declared too large (413) or would not leave the free-space mark (507), and again while it comes, because the declared
-length may lie and the disk has other users. Whatever goes wrong, the temporary file goes too.
+length may lie and the disk has other users. How much a brand may keep is known above: see `register_upload_limit`.
+Whatever goes wrong, the temporary file goes too.
 """
 
 import errno
@@ -26,12 +27,26 @@ from django.http import HttpRequest, UnreadablePostError
 
 from profiles.api import slots
 from profiles.errors import StorageFull, TooMany
+from profiles.models import Profile
 
 SUFFIX = ".upload"
 STALE_SECONDS = 24 * 3600  # what a crash left behind
 _FORM_OVERHEAD = 2**20  # bytes of borders and text fields beside the file
 _LOOK_EVERY = 64 * 2**20  # bytes between two looks at the free space
 _READ = 2**16  # bytes read from the client at once
+_TEXT_FIELDS = 2**16  # bytes of a form that are no file; more than that, and there is one
+
+Judge = Callable[[int], None]
+UploadLimit = Callable[[Profile], Judge]
+
+_limits: dict[str, UploadLimit] = {}
+
+
+def register_upload_limit(name: str, limit: UploadLimit) -> None:
+    """Registers how an upper floor limits uploads. `limit(profile)` is called once an upload, before it is read, in any
+    scope; what it returns is called with the bytes that the upload has at least, again and again, and asks nobody: it
+    raises a DomainError for too many. A second registration under the same name replaces the first."""
+    _limits[name] = limit
 
 
 class ReceivedFile(UploadedFile):
@@ -86,6 +101,7 @@ class GuardedUploadHandler(FileUploadHandler):
         self.total = 0
         self.watched: slots.Watched | None = None
         self.declared = 0
+        self.judges: list[Judge] = []
         self.give_back: Callable[[], None] = _nothing
         self.unwatch: Callable[[], None] = _nothing
 
@@ -103,6 +119,10 @@ class GuardedUploadHandler(FileUploadHandler):
         check_free_space(content_length)
         if self.request is None:
             return
+        profile: Profile | None = getattr(self.request, "profile", None)
+        self.judges = [limit(profile) for limit in _limits.values()] if profile is not None else []
+        if content_length > _TEXT_FIELDS:
+            self._judge(content_length - _TEXT_FIELDS)
         try:
             self.give_back = slots.uploads.take(self.request)
         except TooMany:
@@ -119,6 +139,7 @@ class GuardedUploadHandler(FileUploadHandler):
         super().new_file(*args, **kwargs)
         if self.request is None or not self.request.path_info.startswith("/api/"):
             raise RequestDataTooBig  # pages take no files
+        self._judge(self.total + 1)
         try:
             self.received = ReceivedFile(self.file_name, self.content_type, self.charset, self.content_type_extra)
         except OSError as error:
@@ -133,6 +154,7 @@ class GuardedUploadHandler(FileUploadHandler):
         try:
             if self.total > settings.MAX_UPLOAD_BYTES:
                 raise RequestDataTooBig
+            self._judge(self.total)
             if self.total - self.looked_at >= _LOOK_EVERY:
                 self.looked_at = self.total
                 check_free_space(0)
@@ -167,6 +189,10 @@ class GuardedUploadHandler(FileUploadHandler):
 
     def upload_interrupted(self) -> None:
         self._drop()
+
+    def _judge(self, count: int) -> None:
+        for judge in self.judges:
+            judge(count)
 
     def _drop(self) -> None:
         self.give_back()

@@ -85,6 +85,10 @@ CALLS: dict[tuple[str, str], Call] = {
     ("notify-target-renew-secret", "post"): Call(path=TARGET, viewer_may=True),
     ("notify-events", "get"): Call(),
     ("notification-list", "get"): Call(),
+    # costs: storage
+    ("storage", "get"): Call(),
+    ("storage", "patch"): Call(body=lambda ids: {"retention": {"proxies": 90}}),
+    ("storage-free-up", "post"): Call(body=lambda ids: {"kinds": ["extracts"], "dry_run": False}),
     # segments
     ("source-video-list", "get"): Call(),
     ("source-video-list", "post"): Call(body=footage, multipart=True, status=201),
