@@ -109,7 +109,8 @@ class Load:
                     _settle_thrice(paid, used)
                 paid.settle({"credit": used})
         except BudgetExceeded as error:
-            return "denied by the server's" if error.details[0]["budget"] == "server" else "denied by the brand's"
+            whose = {detail["budget"] for detail in error.details or []}
+            return "denied by the server's" if whose == {"server"} else "denied by the brand's"
         except NotCharged:
             return "released"
         return "settled thrice" if 0.1 <= how < 0.3 else "settled"
@@ -191,7 +192,8 @@ def _check(load: Load, ends: Counter[str]) -> str:
     )
     with scope.all_profiles(PROVE):
         states = Counter(UsageAttempt.objects.values_list("state", flat=True))
-        assert states == {State.SETTLED: charged, State.RELEASED: ends["released"]}  # a denied one leaves no row
+        # a denied one leaves no row
+        assert states == Counter({State.SETTLED.value: charged, State.RELEASED.value: ends["released"]})
         entries = LedgerEntry.objects.count()
         ledger = LedgerEntry.objects.aggregate(sum=Sum("amount_micros"))["sum"]
         rolled_up = CostDaily.objects.aggregate(sum=Sum("amount_micros"))["sum"]

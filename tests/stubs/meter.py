@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-PRICES = {"m1": 10_000, "m2": 30_000}  # micros for a credit
+PRICES = {"m1": 10_000, "m2": 15_000}  # micros for a credit
 SILENCE = 1.5  # seconds of a server that hangs; a client must have given up before
 
 

@@ -25,15 +25,19 @@ class Spoken:
     request_id: str
 
 
+def post(url: str, body: dict[str, Any]) -> httpx.Response:
+    """The call itself, without a guard."""
+    with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
+        return client.post(url, json=body)
+
+
 @paid_function("meter")
 def speak(url: str, *, run: str, text: str, model: str = "m1") -> Spoken:
     """One call. NotCharged for what surely cost nothing: no connection, 400, 429; else BadAnswer or httpx's errors."""
-    body = {"run": run, "model": model, "text": text}
-    with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
-        try:
-            reply = client.post(f"{url}/v1/speak", json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NotCharged("no connection", may_pass=True, retry_after=0) from error
+    try:
+        reply = post(f"{url}/v1/speak", {"run": run, "model": model, "text": text})
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise NotCharged("no connection", may_pass=True, retry_after=0) from error
     if reply.status_code == 429:
         raise NotCharged("busy", may_pass=True, retry_after=float(reply.headers["Retry-After"]))
     if reply.status_code == 400:
