@@ -22,7 +22,7 @@ from tests.stubs.meter import FAULTS, StubMeter
 from tests.stubs.meter_client import speak
 
 ROWS = ("ok", "429 with Retry-After", "drop after the charge")
-KILLS = ("no kill", "reserved", "charged", "settling", "settled")
+KILLS = ("no kill", "charged", "settled")
 TEXT = "twelve lett."
 
 
@@ -43,6 +43,20 @@ def stub() -> Iterator[StubMeter]:
 def test_some_faults_with_some_kills_are_in_the_books(hands: Crew, tmp_path: Path) -> None:
     with matrix(hands, tmp_path, ROWS, KILLS, 1) as made:
         print(run_all(made))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_control_a_sweeper_that_gives_back_what_was_sent_is_found_out(
+    hands: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "lose", attempts.release)
+    with matrix(hands, tmp_path, ["ok"], ["charged"], 1) as made:
+        made.crew.all(made.first, made.runs)
+        made.go_on()
+        made.check_before_time_passes()
+        made.sweep(UsageAttempt.State.SENT)
+        with pytest.raises(AssertionError, match="0 in the ledger, 600000 on the bill"):
+            made.check_at_the_end()
 
 
 def bought(stub: StubMeter, profile: Profile, call: Call) -> str:
