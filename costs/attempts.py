@@ -26,6 +26,7 @@ from profiles.errors import Conflict
 from profiles.models import Profile
 
 State = UsageAttempt.State
+_OPEN = frozenset({State.RESERVED, State.SENT, State.UNKNOWN})
 _MARGIN = timedelta(minutes=5)  # between the time-out of a call and the moment when we stop waiting for its end
 
 
@@ -220,14 +221,23 @@ def _charge(row: UsageAttempt, bill: Priced, used: Quantities) -> LedgerEntry:
 
 
 def _open_reservation(row: UsageAttempt) -> int:
-    return row.reserved_micros if row.state in {State.RESERVED, State.SENT, State.UNKNOWN} else 0
+    return row.reserved_micros if _open(row) else 0
 
 
 def release(attempt: UsageAttempt, why: str) -> bool:
     """The call cost nothing: its reservation is given back. False when it has ended already."""
+    return _release(attempt, why, from_states=_OPEN)
+
+
+def release_unsent(attempt: UsageAttempt) -> bool:
+    """Gives back what was reserved for a call that was never sent. False when it was sent meanwhile, or has ended."""
+    return _release(attempt, "It was never sent.", from_states=frozenset({State.RESERVED}))
+
+
+def _release(attempt: UsageAttempt, why: str, *, from_states: frozenset[State]) -> bool:
     with transaction.atomic(durable=True):
         row = _locked(attempt)
-        if not _open(row):
+        if row.state not in from_states:
             return False
         _end(row, State.RELEASED, note=why)
         _copy(row, attempt)
@@ -333,7 +343,7 @@ def _correct(
 
 
 def _open(row: UsageAttempt) -> bool:
-    return row.state in {State.RESERVED, State.SENT, State.UNKNOWN}
+    return row.state in _OPEN
 
 
 def _end(row: UsageAttempt, state: State, *, note: str) -> None:
@@ -356,5 +366,4 @@ def _copy(row: UsageAttempt, attempt: UsageAttempt) -> None:
 
 def overdue(now: datetime) -> Any:
     """Open attempts whose time is over, the oldest first; in an all-profiles scope those of all."""
-    open_states = [State.RESERVED, State.SENT, State.UNKNOWN]
-    return UsageAttempt.objects.filter(state__in=open_states, expires_at__lt=now).order_by("expires_at", "id")
+    return UsageAttempt.objects.filter(state__in=_OPEN, expires_at__lt=now).order_by("expires_at", "id")

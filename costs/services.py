@@ -49,9 +49,11 @@ class Paid:
 
     def settle(self, used: Mapping[Any, Any], *, model: str = "", request_id: str = "") -> LedgerEntry:
         """Charges the call by what the provider says it used, and which model it says it was. ValueError for figures
-        that are none: then the call ends as unknown."""
+        that are none, or not there: then the call ends as unknown. Nothing used is said by a zero."""
         if not self.is_sent:
             raise OutsideTheDoor("Nothing was sent that could be settled.")
+        if not used:
+            raise ValueError("An answer without figures does not say what it cost.")
         self.entry = attempts.settle(self.attempt, quantities(used), model=model, request_id=request_id)
         return self.entry
 
@@ -95,7 +97,7 @@ def _give_up(paid: Paid, why: str) -> None:
     if paid.is_sent:
         attempts.lose(paid.attempt, why)
     else:
-        attempts.release(paid.attempt, "It was never sent.")
+        attempts.release_unsent(paid.attempt)
 
 
 def paid_function(provider: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -33,7 +33,7 @@ def sweep() -> int:
 
 def _end(attempt: UsageAttempt) -> bool:
     if attempt.state == attempts.State.RESERVED:
-        return attempts.release(attempt, "It was never sent.")
+        return attempts.release_unsent(attempt)
     if attempt.state == attempts.State.SENT:
         return attempts.lose(attempt, "Its process ended before the answer was booked.")
     return attempts.charge_estimate(attempt)

@@ -53,6 +53,8 @@ def lock(venv: Path) -> int:
 
 
 def install(venv: Path, requirements: Path) -> None:
+    if venv.is_symlink():  # emptying it would empty the folder behind it, which somebody else uses
+        sys.exit(f"{venv} is a link to {venv.resolve()}: nothing is installed through it. Remove the link.")
     try:
         venv.mkdir(exist_ok=True)
     except OSError as error:

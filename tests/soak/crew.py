@@ -1,4 +1,4 @@
-"""Workers of a test as real processes: each member of the crew forks one for each command (`publish_child`)."""
+"""Workers of a test as real processes: each member of the crew forks one for each command (as `publish_child` does)."""
 
 import json
 import os
@@ -43,10 +43,10 @@ class Worker:
 class Member:
     """A process that forks workers, one at a time."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, program: str) -> None:
         self._log = log.open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.publish_child"],
+            [sys.executable, "-m", program],
             cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
         )  # fmt: skip
         self._say({"database": str(connection.settings_dict["NAME"])})
@@ -128,7 +128,7 @@ class Crew:
 
 
 @contextmanager
-def crew(folder: Path, size: int) -> Iterator[Crew]:
+def crew(folder: Path, size: int, program: str = "tests.soak.publish_child") -> Iterator[Crew]:
     """A crew on the database and the stored files of this test process."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
@@ -137,7 +137,7 @@ def crew(folder: Path, size: int) -> Iterator[Crew]:
         "EDITAI_LOG_LEVEL": "warning",
         "EDITAI_DATA_DIR": str(settings.DATA_DIR),
     }
-    made = Crew([Member(environment, folder / f"worker-{number}.log") for number in range(size)])
+    made = Crew([Member(environment, folder / f"worker-{number}.log", program) for number in range(size)])
     try:
         yield made
     finally:
