@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,15 +104,35 @@ class Checks:
         """A step that is a pytest run, its output shown as it goes; its tests are counted, not the step."""
         print(f"== {name}", flush=True)
         started = time.monotonic()
-        report = self.folder / f"{name.split()[-1]}.xml"
+        report = self._report(name)
         code = run_pytest(environment, f"--junitxml={report}", *arguments)
+        self._count(name, code, report, time.monotonic() - started)
+
+    @contextlib.contextmanager
+    def pytest_beside(self, name: str, environment: dict[str, str], *arguments: str) -> Iterator[None]:
+        """The same beside the steps inside the `with`; what it said is shown after theirs."""
+        report, said = self._report(name), self.folder / "beside.log"
+        started = time.time()
+        with (
+            said.open("wb") as output,
+            pytest_process(environment, f"--junitxml={report}", *arguments, output=output) as process,
+        ):
+            yield
+            code = process.wait()
+        print(f"== {name}\n{said.read_text(errors='replace').rstrip()}", flush=True)
+        self._count(name, code, report, said.stat().st_mtime - started)  # its last word: it may have ended long ago
+
+    def _report(self, name: str) -> Path:
+        return self.folder / f"{name.split()[-1]}.xml"
+
+    def _count(self, name: str, code: int, report: Path, seconds: float) -> None:
         tests = counts(report)
         self.tally.passed += tests.passed
         self.tally.failed += tests.failed + (code != 0 and tests.failed == 0)
         self.tally.skipped += tests.skipped
         if code != 0:
             self.tally.broken.append(name)
-        print(f"== {name}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.1f} s)", flush=True)
+        print(f"== {name}: {'ok' if code == 0 else 'FAILED'} ({seconds:.1f} s)", flush=True)
 
 
 def fernet_key() -> str:
@@ -122,6 +142,7 @@ def fernet_key() -> str:
 
 
 def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
+    """A static check: it takes the processor time that the tests beside it leave."""
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -131,19 +152,31 @@ def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProc
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        preexec_fn=partial(os.nice, 19),
     )
 
 
 def run_pytest(environment: dict[str, str], *arguments: str) -> int:
+    with pytest_process(environment, *arguments) as process:
+        return process.wait()
+
+
+@contextlib.contextmanager
+def pytest_process(
+    environment: dict[str, str], *arguments: str, output: IO[bytes] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A pytest at work, for a caller that waits for it."""
     process = subprocess.Popen(
         [PYTHON, "-m", "pytest", *arguments],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
         preexec_fn=partial(die_with_parent, signal.SIGINT, os.getpid()),
     )
     try:
-        return process.wait()
+        yield process
     except BaseException:  # told to stop: pytest first, then the services it uses
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             process.send_signal(signal.SIGINT)
@@ -169,10 +202,11 @@ def counts(report: Path) -> Tally:
 
 def everything(checks: Checks) -> int:
     started = time.monotonic()
-    checks.static()
-    checks.django()
+    # the embedded tests mostly wait for processes to start and to end
+    with checks.pytest_beside("pytest on SQLite and folders, embedded", checks.embedded, "-q", "-m", "embedded"):
+        checks.static()
+        checks.django()
     checks.pytest("pytest on PostgreSQL and Redis", checks.full, "-n", "2", "-q", "-m", "not soak and not embedded")
-    checks.pytest("pytest on SQLite and folders, embedded", checks.embedded, "-q", "-m", "embedded")
     tally = checks.tally
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"\n{minutes} min {seconds} s.", *([f"Failed: {', '.join(tally.broken)}."] if tally.broken else []))
