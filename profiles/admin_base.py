@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from profiles.models import Role
 from profiles.requests import brand_of
-from profiles.tenancy import GuardedQuerySet, Guarded
+from profiles.tenancy import Guarded, GuardedQuerySet
 
 
 class ScopedAdminSite(admin.AdminSite):
