@@ -32,6 +32,7 @@ def _empty(case: Any) -> None:
     with transaction.atomic():
         tables = _tables()
         _run(f"LOCK TABLE {', '.join(map(connection.ops.quote_name, tables))} IN ACCESS EXCLUSIVE MODE")
+        _run("SET LOCAL session_replication_role = replica")  # no trigger refuses, no key is looked up: all rows go
         filled = _filled(tables)
         is_seeded = _digests(list(_seeded)) == _seeded
         for table in filled:
