@@ -8,12 +8,13 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,8 @@ class Checks:
     def __init__(self, folder: Path, urls: dict[str, str]) -> None:
         self.folder = folder
         self.tally = Tally()
+        self._lock = threading.Lock()
+        self._kept: list[str] | None = None  # what the steps beside a pytest run have said
         clean = {name: value for name, value in os.environ.items() if not OWN_SWITCHES.match(name)}
         clean |= {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{clean.get('PATH', os.defpath)}"}
         clean |= {"PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "editai.settings", "COLUMNS": "120"}
@@ -51,17 +54,42 @@ class Checks:
 
     def step(self, name: str, work: Callable[[], str | None]) -> None:
         """Runs `work`, which gives what is wrong, or None when all is well."""
-        print(f"== {name} … ", end="", flush=True)
+        if self._kept is None:
+            print(f"== {name} … ", end="", flush=True)
         started = time.monotonic()
         wrong = work()
-        seconds = time.monotonic() - started
-        print(f"{'ok' if wrong is None else 'FAILED'} ({seconds:.1f} s)", flush=True)
-        if wrong is None:
-            self.tally.passed += 1
+        end = f"{'ok' if wrong is None else 'FAILED'} ({time.monotonic() - started:.1f} s)"
+        said = end if wrong is None else f"{end}\n{wrong.rstrip()}"
+        if self._kept is None:
+            print(said, flush=True)
         else:
-            print(wrong.rstrip(), flush=True)
-            self.tally.failed += 1
-            self.tally.broken.append(name)
+            self._kept.append(f"== {name} … {said}")
+        self._add(Tally(passed=1) if wrong is None else Tally(failed=1, broken=[name]))
+
+    def _add(self, other: Tally) -> None:
+        with self._lock:
+            self.tally.passed += other.passed
+            self.tally.failed += other.failed
+            self.tally.skipped += other.skipped
+            self.tally.broken += other.broken
+
+    @contextlib.contextmanager
+    def beside(self, steps: Callable[[], None]) -> Iterator[None]:
+        """Does `steps` beside what is done inside the `with`, and says afterwards how they went."""
+        self._kept, ended = [], threading.Event()
+
+        def work() -> None:
+            steps()
+            ended.set()
+
+        thread = threading.Thread(target=work, daemon=True)  # should this program end, its command ends with it
+        thread.start()
+        yield
+        thread.join()
+        print(*self._kept, sep="\n", flush=True)
+        self._kept = None
+        if not ended.is_set():  # the thread has told why
+            self._add(Tally(failed=1, broken=["the checks beside the tests"]))
 
     def command(self, name: str, environment: dict[str, str], *command: str) -> None:
         """A step that is one command of the environment."""
@@ -72,9 +100,11 @@ class Checks:
 
         self.step(name, work)
 
-    def static(self) -> None:
+    def lint(self) -> None:
         self.command("ruff check", self.embedded, PYTHON, "-m", "ruff", "check", "--output-format", "concise", ".")
         self.command("ruff format", self.embedded, PYTHON, "-m", "ruff", "format", "--check", ".")
+
+    def static(self) -> None:
         self.command("mypy", self.embedded, PYTHON, "-m", "mypy", ".")
         self.command("import-linter", self.embedded, "lint-imports", "--no-cache")
         self.step("openapi document", self.schema)
@@ -104,35 +134,14 @@ class Checks:
         """A step that is a pytest run, its output shown as it goes; its tests are counted, not the step."""
         print(f"== {name}", flush=True)
         started = time.monotonic()
-        report = self._report(name)
+        report = self.folder / f"{name.split()[-1]}.xml"
         code = run_pytest(environment, f"--junitxml={report}", *arguments)
-        self._count(name, code, report, time.monotonic() - started)
-
-    @contextlib.contextmanager
-    def pytest_beside(self, name: str, environment: dict[str, str], *arguments: str) -> Iterator[None]:
-        """The same beside the steps inside the `with`; what it said is shown after theirs."""
-        report, said = self._report(name), self.folder / "beside.log"
-        started = time.time()
-        with (
-            said.open("wb") as output,
-            pytest_process(environment, f"--junitxml={report}", *arguments, output=output) as process,
-        ):
-            yield
-            code = process.wait()
-        print(f"== {name}\n{said.read_text(errors='replace').rstrip()}", flush=True)
-        self._count(name, code, report, said.stat().st_mtime - started)  # its last word: it may have ended long ago
-
-    def _report(self, name: str) -> Path:
-        return self.folder / f"{name.split()[-1]}.xml"
-
-    def _count(self, name: str, code: int, report: Path, seconds: float) -> None:
         tests = counts(report)
-        self.tally.passed += tests.passed
-        self.tally.failed += tests.failed + (code != 0 and tests.failed == 0)
-        self.tally.skipped += tests.skipped
         if code != 0:
-            self.tally.broken.append(name)
-        print(f"== {name}: {'ok' if code == 0 else 'FAILED'} ({seconds:.1f} s)", flush=True)
+            tests.failed = max(tests.failed, 1)
+            tests.broken.append(name)
+        self._add(tests)
+        print(f"== {name}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.1f} s)", flush=True)
 
 
 def fernet_key() -> str:
@@ -142,7 +151,13 @@ def fernet_key() -> str:
 
 
 def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
-    """A static check: it takes the processor time that the tests beside it leave."""
+    """A check by a command, which leaves the processors to the tests beside it, and ends with this program."""
+
+    def prepare() -> None:
+        os.nice(19)
+        die_with_parent(signal.SIGKILL, parent)
+
+    parent = os.getpid()
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -152,31 +167,20 @@ def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProc
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        preexec_fn=partial(os.nice, 19),
+        preexec_fn=prepare,
     )
 
 
 def run_pytest(environment: dict[str, str], *arguments: str) -> int:
-    with pytest_process(environment, *arguments) as process:
-        return process.wait()
-
-
-@contextlib.contextmanager
-def pytest_process(
-    environment: dict[str, str], *arguments: str, output: IO[bytes] | None = None
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """A pytest at work, for a caller that waits for it."""
     process = subprocess.Popen(
         [PYTHON, "-m", "pytest", *arguments],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
         preexec_fn=partial(die_with_parent, signal.SIGINT, os.getpid()),
     )
     try:
-        yield process
+        return process.wait()
     except BaseException:  # told to stop: pytest first, then the services it uses
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             process.send_signal(signal.SIGINT)
@@ -202,11 +206,16 @@ def counts(report: Path) -> Tally:
 
 def everything(checks: Checks) -> int:
     started = time.monotonic()
-    # the embedded tests mostly wait for processes to start and to end
-    with checks.pytest_beside("pytest on SQLite and folders, embedded", checks.embedded, "-q", "-m", "embedded"):
+    checks.lint()
+
+    def slow_checks() -> None:
         checks.static()
         checks.django()
-    checks.pytest("pytest on PostgreSQL and Redis", checks.full, "-n", "2", "-q", "-m", "not soak and not embedded")
+
+    with checks.beside(slow_checks):  # two workers leave enough of two processors: they wait now and then
+        checks.pytest("pytest on PostgreSQL and Redis", checks.full, "-n", "2", "-q", "-m", "not soak and not embedded")
+    # by themselves: one of them has a time in which everything has to be up
+    checks.pytest("pytest on SQLite and folders, embedded", checks.embedded, "-q", "-m", "embedded")
     tally = checks.tally
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"\n{minutes} min {seconds} s.", *([f"Failed: {', '.join(tally.broken)}."] if tally.broken else []))
