@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from profiles import scope
 from profiles.models import Ceiling, Membership, Profile, Role, User
 from profiles.tokens import token_create
+from tests import emptying
 
 PASSWORD = "correct horse battery"
 
@@ -126,3 +127,11 @@ def in_scope(owner: Person) -> Iterator[Profile]:
 
 def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # hundreds of users a run
+    emptying.install()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The test database as pytest-django makes it, and a note of what migrations put into it."""
+    with django_db_blocker.unblock():
+        emptying.remember_seeds()

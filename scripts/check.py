@@ -8,8 +8,9 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,8 @@ class Checks:
     def __init__(self, folder: Path, urls: dict[str, str]) -> None:
         self.folder = folder
         self.tally = Tally()
+        self._lock = threading.Lock()
+        self._kept: list[str] | None = None  # what the steps beside a pytest run have said
         clean = {name: value for name, value in os.environ.items() if not OWN_SWITCHES.match(name)}
         clean |= {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{clean.get('PATH', os.defpath)}"}
         clean |= {"PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "editai.settings", "COLUMNS": "120"}
@@ -51,17 +54,42 @@ class Checks:
 
     def step(self, name: str, work: Callable[[], str | None]) -> None:
         """Runs `work`, which gives what is wrong, or None when all is well."""
-        print(f"== {name} … ", end="", flush=True)
+        if self._kept is None:
+            print(f"== {name} … ", end="", flush=True)
         started = time.monotonic()
         wrong = work()
-        seconds = time.monotonic() - started
-        print(f"{'ok' if wrong is None else 'FAILED'} ({seconds:.1f} s)", flush=True)
-        if wrong is None:
-            self.tally.passed += 1
+        end = f"{'ok' if wrong is None else 'FAILED'} ({time.monotonic() - started:.1f} s)"
+        said = end if wrong is None else f"{end}\n{wrong.rstrip()}"
+        if self._kept is None:
+            print(said, flush=True)
         else:
-            print(wrong.rstrip(), flush=True)
-            self.tally.failed += 1
-            self.tally.broken.append(name)
+            self._kept.append(f"== {name} … {said}")
+        self._add(Tally(passed=1) if wrong is None else Tally(failed=1, broken=[name]))
+
+    def _add(self, other: Tally) -> None:
+        with self._lock:
+            self.tally.passed += other.passed
+            self.tally.failed += other.failed
+            self.tally.skipped += other.skipped
+            self.tally.broken += other.broken
+
+    @contextlib.contextmanager
+    def beside(self, steps: Callable[[], None]) -> Iterator[None]:
+        """Does `steps` beside what is done inside the `with`, and says afterwards how they went."""
+        self._kept, ended = [], threading.Event()
+
+        def work() -> None:
+            steps()
+            ended.set()
+
+        thread = threading.Thread(target=work, daemon=True)  # should this program end, its command ends with it
+        thread.start()
+        yield
+        thread.join()
+        print(*self._kept, sep="\n", flush=True)
+        self._kept = None
+        if not ended.is_set():  # the thread has told why
+            self._add(Tally(failed=1, broken=["the checks beside the tests"]))
 
     def command(self, name: str, environment: dict[str, str], *command: str) -> None:
         """A step that is one command of the environment."""
@@ -72,9 +100,11 @@ class Checks:
 
         self.step(name, work)
 
-    def static(self) -> None:
+    def lint(self) -> None:
         self.command("ruff check", self.embedded, PYTHON, "-m", "ruff", "check", "--output-format", "concise", ".")
         self.command("ruff format", self.embedded, PYTHON, "-m", "ruff", "format", "--check", ".")
+
+    def static(self) -> None:
         self.command("mypy", self.embedded, PYTHON, "-m", "mypy", ".")
         self.command("import-linter", self.embedded, "lint-imports", "--no-cache")
         self.step("openapi document", self.schema)
@@ -107,11 +137,10 @@ class Checks:
         report = self.folder / f"{name.split()[-1]}.xml"
         code = run_pytest(environment, f"--junitxml={report}", *arguments)
         tests = counts(report)
-        self.tally.passed += tests.passed
-        self.tally.failed += tests.failed + (code != 0 and tests.failed == 0)
-        self.tally.skipped += tests.skipped
         if code != 0:
-            self.tally.broken.append(name)
+            tests.failed = max(tests.failed, 1)
+            tests.broken.append(name)
+        self._add(tests)
         print(f"== {name}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.1f} s)", flush=True)
 
 
@@ -122,6 +151,13 @@ def fernet_key() -> str:
 
 
 def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
+    """A check by a command, which leaves the processors to the tests beside it, and ends with this program."""
+
+    def prepare() -> None:
+        os.nice(19)
+        die_with_parent(signal.SIGKILL, parent)
+
+    parent = os.getpid()
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -131,6 +167,7 @@ def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProc
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        preexec_fn=prepare,
     )
 
 
@@ -169,9 +206,15 @@ def counts(report: Path) -> Tally:
 
 def everything(checks: Checks) -> int:
     started = time.monotonic()
-    checks.static()
-    checks.django()
-    checks.pytest("pytest on PostgreSQL and Redis", checks.full, "-n", "2", "-q", "-m", "not soak and not embedded")
+    checks.lint()
+
+    def slow_checks() -> None:
+        checks.static()
+        checks.django()
+
+    with checks.beside(slow_checks):  # two workers leave enough of two processors: they wait now and then
+        checks.pytest("pytest on PostgreSQL and Redis", checks.full, "-n", "2", "-q", "-m", "not soak and not embedded")
+    # by themselves: one of them has a time in which everything has to be up
     checks.pytest("pytest on SQLite and folders, embedded", checks.embedded, "-q", "-m", "embedded")
     tally = checks.tally
     minutes, seconds = divmod(round(time.monotonic() - started), 60)

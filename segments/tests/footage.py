@@ -6,8 +6,10 @@ autorotate. The sound is seeded noise (its shift against another copy can be mea
 `sound_shift`) or a tone with clicks on every half second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ from jobs import ffmpeg
 BITS = 12
 SAMPLE_RATE = 48_000
 LIMITS = ffmpeg.Limits(cpu_seconds=60, wall_seconds=120)
+KEPT_BYTES = 2**20
+P = ParamSpec("P")
 
 _NUMBER = "mod(floor(N/pow(2,X))+floor(N/pow(2,X+1)),2)*200+28"
 SOUNDS = {
@@ -27,6 +31,23 @@ SOUNDS = {
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
+def made_once(make: Callable[Concatenate[Path, P], Path]) -> Callable[Concatenate[Path, P], Path]:
+    """Has a file like one that this process made before (same options, same suffix) copied, if it is small."""
+    kept: dict[str, bytes] = {}
+
+    @wraps(make)
+    def made(path: Path, /, *args: P.args, **options: P.kwargs) -> Path:
+        key = repr((path.suffix, args, sorted(options.items())))
+        if key in kept:
+            path.write_bytes(kept[key])
+        elif make(path, *args, **options).stat().st_size <= KEPT_BYTES:
+            kept[key] = path.read_bytes()
+        return path
+
+    return made
+
+
+@made_once
 def make_clip(
     path: Path,
     seconds: float = 2,

@@ -31,7 +31,8 @@ def png(
     it promises."""
     color = {3: 2, 4: 6}[len(pixel)]
     header = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
-    pixels = zlib.compress((b"\0" + pixel * width) * (height if rows is None else rows))
+    lines = (b"\0" + pixel * width for _ in range(height if rows is None else rows))  # none is made for no row
+    pixels = zlib.compress(b"".join(lines))
     parts = chunk(b"IHDR", header), before, chunk(b"IDAT", pixels), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 

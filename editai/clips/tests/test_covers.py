@@ -1,6 +1,7 @@
 """A clip's cover over HTTP, and what a render and the trash do with it."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rest_framework.test import APIClient
 from conftest import Person
 from editai.clips import covers, rendering, services, users
 from editai.clips.models import Clip
-from editai.clips.render.facts import facts_of
+from editai.clips.render.facts import Facts, facts_of
 from editai.clips.stills import still_of_clip
 from editai.clips.tests.conftest import run
 from editai.clips.tests.images import draw, exif_turned, pixels, png
@@ -32,13 +33,23 @@ pytestmark = pytest.mark.django_db(transaction=True)
 V1 = "/api/v1"
 
 
+def numbered(folder: Path) -> Path:
+    """Two seconds in which each frame shows its number."""
+    return pictures.make_clip(folder / "clip.mp4", 2, (360, 640))
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    return facts_of(numbered(tmp_path_factory.mktemp("facts")))
+
+
 @pytest.fixture
-def clip(project: Project, generate: Callable[..., Job], in_scope: Profile, tmp_path: Path) -> Clip:
+def clip(project: Project, generate: Callable[..., Job], in_scope: Profile, facts: Facts, tmp_path: Path) -> Clip:
     """A clip of two seconds with a file in which each frame shows its number."""
     generate(project, quality="standard")
     found: Clip = Clip.objects.get()
-    path = pictures.make_clip(tmp_path / "clip.mp4", 2, (360, 640))
-    found.media = facts_of(path)
+    path = numbered(tmp_path)
+    found.media = deepcopy(facts)
     found.duration_seconds = found.media["duration_seconds"]
     found.file = files.store(profile=in_scope, path=path, area="clips", suffix=".mp4")
     found.state, found.rendered_hash = Clip.State.READY, found.recipe_hash
