@@ -37,14 +37,14 @@ def test_one_that_cannot_be_ended_keeps_no_other(
             attempt = attempts.reserve(person.profile, call_for())
             attempt.expires_at -= timedelta(hours=1)
             attempt.save()
-    release = attempts.release
+    release = attempts.release_unsent
 
-    def fails(row: UsageAttempt, why: str) -> bool:
+    def fails(row: UsageAttempt) -> bool:
         if row.profile_id == owner.profile.pk:
             raise RuntimeError("broken")
-        return release(row, why)
+        return release(row)
 
-    monkeypatch.setattr(attempts, "release", fails)
+    monkeypatch.setattr(attempts, "release_unsent", fails)
     tasks.sweep_calls()
     assert "could not be ended" in caplog.text
     with scope.activate(stranger.profile.pk):
