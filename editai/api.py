@@ -38,7 +38,6 @@ _FRONT = {
     "usage": "usage/",
     "storage": "costs/storage/",
     "jobs": "jobs/",
-    "storage": "costs/storage/",
     "notify_targets": "notify/targets/",
     "notifications": "notify/notifications/",
     "me": "auth/me/",
