@@ -359,6 +359,7 @@ def _ticks_per_second() -> int:
     return os.sysconf("SC_CLK_TCK")
 
 
+_ACCOUNT_MAY_LACK = 0.1  # seconds: the kernel counts for its limit by ticks, and for its account more exactly
 _SIGNS = (
     ("disk_full", r"No space left on device|Disk quota exceeded"),
     ("too_large", r"File too large|Cannot allocate memory|MemoryError|std::bad_alloc"),
@@ -378,7 +379,7 @@ def _code_of(returncode: int, stderr: str, usage: Usage, limits: Limits) -> str 
     if returncode == -signal.SIGXFSZ:
         return "too_large"
     # ffmpeg answers SIGXCPU with an orderly exit, so the account decides, not the signal
-    if returncode == -signal.SIGXCPU or usage.cpu_seconds >= max(1, round(limits.cpu_seconds)):
+    if returncode == -signal.SIGXCPU or usage.cpu_seconds >= max(1, round(limits.cpu_seconds)) - _ACCOUNT_MAY_LACK:
         return "timed_out"
     for code, pattern in _SIGNS:
         if re.search(pattern, stderr, re.IGNORECASE):
