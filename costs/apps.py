@@ -7,7 +7,9 @@ class CostsConfig(AppConfig):
     verbose_name = "Costs"
 
     def ready(self) -> None:
-        from costs import alerts, compute, guards, seeding, settings_services
+        from costs import compute, guards, settings_services
+        from costs.books import alerts
+        from costs.prices import seeding
         from costs.storage import quota
         from jobs import registry
 

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from costs.ledger import add
+from costs.books.ledger import add
 from costs.models import ComputeDaily
 from costs.money import day_of
 from jobs.models import Job

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
+from costs.books.periods import name_of
 from costs.models import (
     ALL_PROVIDERS,
     NOBODY,
@@ -29,8 +30,7 @@ from costs.models import (
 )
 from costs.money import day_of
 from costs.names import names_of
-from costs.periods import name_of
-from costs.pricebook import in_force
+from costs.prices.pricebook import in_force
 from costs.providers import balances, label_of
 from jobs import registry
 from jobs.models import Job

@@ -66,13 +66,15 @@ class _LocalMoment(serializers.DateTimeField):
         return str(value.isoformat())
 
 
-class CostRowSerializer(SumsSerializer):
-    """`key`: the day, the provider, the id of the project …; null: of no project. `begins_at`: when the UTC day begins
-    on the clock of the profile's time zone."""
-
+class _KeySerializer(serializers.Serializer[Any]):
     key = serializers.CharField(allow_null=True)
     label = serializers.CharField(allow_null=True, required=False)  # type: ignore[assignment]
     begins_at = _LocalMoment(allow_null=True)
+
+
+class CostRowSerializer(_KeySerializer, SumsSerializer):
+    """`key`: the day, the provider, the id of the project …; null: of no project. `begins_at`: when the UTC day begins
+    on the clock of the profile's time zone."""
 
 
 class StandingSerializer(serializers.Serializer[Any]):
@@ -173,12 +175,14 @@ def provider_name(value: str) -> str:
     return value
 
 
-class BudgetRowSerializer(StandingSerializer):
-    """A budget, and how it stands now."""
-
+class _BudgetKeySerializer(serializers.Serializer[Any]):
     period = serializers.ChoiceField(choices=Length.choices)
     provider = serializers.CharField(allow_null=True, help_text="Null: all together.")
     of = serializers.CharField(allow_null=True, help_text="Null: each job by itself.")
+
+
+class BudgetRowSerializer(_BudgetKeySerializer, StandingSerializer):
+    """A budget, and how it stands now."""
 
 
 class BudgetListSerializer(serializers.Serializer[Any]):

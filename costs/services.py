@@ -20,16 +20,20 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from costs import attempts
-from costs.attempts import Call as Call
-from costs.errors import NotCharged, OutsideTheDoor
-from costs.ledger import add_to_day
+from costs.books import attempts
+from costs.books.attempts import Call as Call
+from costs.books.ledger import add_to_day
+from costs.errors import NotCharged, OutsideTheDoor, PaidCallUnknown
 from costs.models import NOBODY, LedgerEntry, UsageAttempt
 from costs.money import day_of, quantities
-from costs.pricebook import priced
+from costs.prices.pricebook import priced
+from jobs.execution import Cancelled, JobError
+from jobs.transitions import LeaseLost
 from profiles.models import Profile
 
 log = logging.getLogger(__name__)
+
+_AS_IT_IS = (NotCharged, OutsideTheDoor, JobError, Cancelled, LeaseLost)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +51,11 @@ class Paid:
         self.is_sent = False
         self.entry: LedgerEntry | None = None
 
+    @property
+    def is_unclear(self) -> bool:
+        """Whether it was sent, and what became of it was not booked."""
+        return self.is_sent and self.attempt.state in {attempts.State.SENT, attempts.State.UNKNOWN}
+
     def settle(self, used: Mapping[Any, Any], *, model: str = "", request_id: str = "") -> LedgerEntry:
         """Charges the call by what the provider says it used, and which model it says it was. ValueError for figures
         that are none, or not there: then the call ends as unknown. Nothing used is said by a zero."""
@@ -63,7 +72,9 @@ def paid_call(*, profile: Profile, call: Call) -> Iterator[Paid]:
     """The context of one physical call; see above. Call it outside any transaction, in the profile's scope.
 
     Raises what `attempts.reserve` raises before the block runs: BudgetExceeded, NoPrice, ProviderStopped, AlreadyPaid,
-    PaidCallUnknown.
+    PaidCallUnknown. An error between sending and settling becomes PaidCallUnknown too, which ends a job in
+    `needs_attention`; not so where the call may be sent again by itself (`may_resend`), nor what stops or ends a job by
+    its own words.
     """
     paid = Paid(attempts.reserve(profile, call))
     token = _open.set(paid)
@@ -71,6 +82,8 @@ def paid_call(*, profile: Profile, call: Call) -> Iterator[Paid]:
         yield paid
     except BaseException as error:
         _close_after(paid, error)
+        if paid.is_unclear and not call.may_resend and _is_to_be_told(error):
+            raise PaidCallUnknown(paid.attempt) from error
         raise
     else:
         if paid.entry is None:
@@ -79,6 +92,11 @@ def paid_call(*, profile: Profile, call: Call) -> Iterator[Paid]:
                 raise OutsideTheDoor("A call was sent and not settled.")
     finally:
         _open.reset(token)
+
+
+def _is_to_be_told(error: BaseException) -> bool:
+    """Whether a person has to hear that the call is unclear, rather than the error itself."""
+    return isinstance(error, Exception) and not isinstance(error, _AS_IT_IS)
 
 
 def _close_after(paid: Paid, error: BaseException) -> None:

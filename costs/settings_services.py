@@ -9,7 +9,7 @@ from django.utils import timezone
 from costs.errors import BudgetExceeded
 from costs.models import Budget, Length, Price, PriceOverride
 from costs.money import shown
-from costs.price_files import end, plan_against
+from costs.prices.tables import end, plan_against
 from costs.selectors import budgets
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Conflict, DomainError, Invalid

@@ -4,7 +4,7 @@ import logging
 
 from celery import shared_task
 
-from costs import proof, sweeper
+from costs.books import proof, sweeper
 from costs.storage import retention
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from costs import attempts, selectors, settings_services
+from costs import selectors, settings_services
+from costs.books import attempts
 from costs.csv_export import lines, newest_first
 from costs.filters import CallFilter, EntryFilter
 from costs.models import Budget, CostDaily, LedgerEntry, PriceOverride, UsageAttempt
@@ -56,7 +57,7 @@ class _WholeViewSet(ProfileViewSet):
     ceilings = {"update": Ceiling.FULL, "create": Ceiling.FULL}
 
 
-class CostViewSet(_WholeViewSet):
+class CostsViewSet(_WholeViewSet):
     """What the profile spent and used."""
 
     queryset = CostDaily.objects.all()
@@ -77,7 +78,7 @@ class CostViewSet(_WholeViewSet):
         return Response(UsedSerializer(selectors.usage(self.profile, wanted)).data)
 
 
-class EntryViewSet(ListMixin, ProfileViewSet):
+class LedgerViewSet(ListMixin, ProfileViewSet):
     """The ledger, newest first: every amount, how it comes about, and which call it is for. Nothing in it is ever
     changed; corrections are entries of their own."""
 
@@ -98,7 +99,7 @@ class EntryViewSet(ListMixin, ProfileViewSet):
         return answer
 
 
-class CallViewSet(ListMixin, RetrieveMixin, ProfileViewSet):
+class PaidCallViewSet(ListMixin, RetrieveMixin, ProfileViewSet):
     """Every physical call that costs money, newest first. Those with `needs_reconciliation` are worth a look into the
     provider's own account."""
 
@@ -127,7 +128,7 @@ class CallViewSet(ListMixin, RetrieveMixin, ProfileViewSet):
         return self.answer(self.get_queryset().get(pk=self.kwargs["pk"]))
 
 
-class BudgetViewSet(_WholeViewSet):
+class BudgetsViewSet(_WholeViewSet):
     """What the profile may spend."""
 
     queryset = Budget.objects.all()
@@ -153,7 +154,7 @@ class BudgetViewSet(_WholeViewSet):
         return Response(BudgetListSerializer(page).data)
 
 
-class PriceViewSet(_WholeViewSet):
+class PricesViewSet(_WholeViewSet):
     """What things cost."""
 
     queryset = PriceOverride.objects.all()

@@ -17,7 +17,7 @@ from django.db import connection, connections
 from django.db.models import F, Sum
 
 from conftest import make_person
-from costs import attempts, periods, proof
+from costs.books import attempts, periods, proof
 from costs.errors import BudgetExceeded, NotCharged
 from costs.models import Budget, CostDaily, LedgerEntry, ProfilePeriod, ServerBudget, ServerPeriod, UsageAttempt
 from costs.money import quantities, shown

@@ -21,7 +21,7 @@ import pytest
 from django.apps import apps
 from pytest_django import Settings
 
-from costs.errors import OutsideTheDoor
+from costs.errors import OutsideTheDoor, PaidCallUnknown
 from costs.services import PAID_FUNCTIONS, paid_call
 from costs.tests.conftest import call_for, price
 from profiles.models import Profile
@@ -291,6 +291,6 @@ def test_control_inside_the_door_the_same_function_knocks(
     price()
     monkeypatch.setattr(meter_client, "TIMEOUT", httpx.Timeout(0.2))
     with a_listening_world(settings, monkeypatch) as world:
-        with pytest.raises(httpx.ReadTimeout), paid_call(profile=in_scope, call=call_for()):
+        with pytest.raises(PaidCallUnknown), paid_call(profile=in_scope, call=call_for()):
             meter_client.speak(world.url, run="a", text="b")
         assert world.somebody_knocked()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from costs import attempts, proof
+from costs.books import attempts, proof
+from costs.books.retries import paid_with_retries
 from costs.errors import AlreadyPaid
 from costs.models import LedgerEntry, UsageAttempt
 from costs.money import quantities
-from costs.retries import paid_with_retries
 from costs.services import Call, Paid, paid_call
 from costs.tests.conftest import call_for, price
 from profiles.models import Profile

@@ -50,10 +50,10 @@ ALL_PROFILES = {
     ("publishing/periodic.py", "hand over publications"),
     ("publishing/periodic.py", "ask about publications"),
     ("editai/notify/delivery.py", "deliver notifications"),
-    ("costs/sweeper.py", "end paid calls"),
-    ("costs/proof.py", "prove the books"),
+    ("costs/books/sweeper.py", "end paid calls"),
+    ("costs/books/proof.py", "prove the books"),
     ("costs/overview.py", "show all costs to the operator"),
-    ("costs/price_effects.py", "show all costs to the operator"),
+    ("costs/prices/effects.py", "show all costs to the operator"),
 }
 
 # SQL by hand passes the guarded managers by: each place touches no tenant rows.
@@ -63,7 +63,7 @@ RAW_SQL = {
     "segments/search_index.py",  # an extension and its index
     "publishing/state_guard.py",  # its triggers
     "costs/guards.py",  # its triggers
-    "costs/proof.py",  # how a transaction reads
+    "costs/books/proof.py",  # how a transaction reads
 }
 
 

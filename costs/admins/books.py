@@ -9,11 +9,16 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
 
-from costs import attempts, overview
+from costs import overview
+from costs.admins import charts
+from costs.books import attempts
 from costs.models import ComputeDaily, CostDaily, LedgerEntry, ProfilePeriod, ServerPeriod, UnitsDaily, UsageAttempt
 from costs.money import shown
 from profiles.admin_base import HistoryAdmin, PeopleAdmin
 from profiles.models import Role
+from profiles.requests import brand_of
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def amount(column: str, label: str) -> Any:
@@ -21,14 +26,14 @@ def amount(column: str, label: str) -> Any:
 
     @admin.display(description=label, ordering=column)
     def show(self: Any, row: Any) -> str:
-        return shown(getattr(row, column))
+        return shown(getattr(row, column)).replace(" ", NO_BREAK)
 
     return show
 
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(HistoryAdmin):
-    list_display = ("occurred_at", "kind", "amount", "provider", "model", "operation", "is_unpriced", "is_estimated")
+    list_display = ("occurred_at", "amount", "kind", "provider", "operation", "is_unpriced", "is_estimated")
     list_filter = ("kind", "provider", "operation", "is_unpriced", "is_estimated", "day")
     search_fields = ("=job_id", "=project_id", "=id", "model")
     list_select_related = ("attempt",)
@@ -39,7 +44,7 @@ class LedgerEntryAdmin(HistoryAdmin):
 class UsageAttemptAdmin(HistoryAdmin):
     """Calls that cost money. What no price was known for is priced anew here, once there is one."""
 
-    list_display = ("occurred_at", "provider", "model_requested", "operation", "state", "reserved", "attention")
+    list_display = ("occurred_at", "state", "reserved", "attention", "provider", "operation")
     list_filter = ("state", "provider", "operation", "is_unpriced", "needs_reconciliation", "occurred_at")
     search_fields = ("=job_id", "=project_id", "=id", "request_id")
     actions = ("price_anew",)
@@ -62,10 +67,17 @@ class UsageAttemptAdmin(HistoryAdmin):
 
 @admin.register(CostDaily)
 class CostDailyAdmin(HistoryAdmin):
+    """The roll-up, with a picture of the last thirty days above it."""
+
+    change_list_template = "admin/costs/costdaily_list.html"
     list_display = ("day", "provider", "model", "operation", "amount", "calls", "unpriced_calls", "cache_hits")
     list_filter = ("provider", "operation", "day")
     search_fields = ("model", "=project_id")
     amount = amount("amount_micros", "Amount")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        chart = charts.of_days(brand_of(request))
+        return super().changelist_view(request, {**(extra_context or {}), "chart": chart})
 
 
 @admin.register(UnitsDaily)

@@ -10,13 +10,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from costs import price_effects, price_files
 from costs.models import ExchangeRate, PriceOverride, PriceRule
+from costs.prices import effects, tables
 from profiles.admin_base import HistoryAdmin, PeopleAdmin
 from profiles.errors import Invalid
 from profiles.models import Role
 
-_SHOWN = ("provider", "model", "match", "meter", "unit_price", "per_quantity", "currency", "tier_min", "service_tier")
+_SHOWN = ("__str__", "in_words", "tier_min", "service_tier", "valid_from", "valid_to")
 
 
 class _ReadOnly(PeopleAdmin):
@@ -32,7 +32,7 @@ class _ReadOnly(PeopleAdmin):
 class TableForm(forms.Form):
     table = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 16, "cols": 120, "spellcheck": "false"}),
-        max_length=price_files.MAX_BYTES,
+        max_length=tables.MAX_BYTES,
         strip=False,
         help_text="The columns are those of the table that you can download. An empty valid_from: from now on.",
     )
@@ -40,7 +40,7 @@ class TableForm(forms.Form):
 
 @admin.register(PriceRule)
 class PriceRuleAdmin(_ReadOnly):
-    list_display = (*_SHOWN, "valid_from", "valid_to", "certainty", "source_date", "origin")
+    list_display = (*_SHOWN, "certainty", "origin")
     list_filter = ("provider", "meter", "certainty", "origin", "service_tier")
     search_fields = ("provider", "model", "source", "note")
     list_per_page = 200
@@ -57,7 +57,7 @@ class PriceRuleAdmin(_ReadOnly):
     def export_table(self, request: HttpRequest) -> HttpResponse:
         """All prices, those of the past too, as a table."""
         self._operators_only(request)
-        answer = HttpResponse(price_files.write(PriceRule.objects.all()), content_type="text/csv; charset=utf-8")
+        answer = HttpResponse(tables.write(PriceRule.objects.all()), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = 'attachment; filename="prices.csv"'
         return answer
 
@@ -68,7 +68,7 @@ class PriceRuleAdmin(_ReadOnly):
         changes: Iterable[Any] | None = None
         if request.method == "POST" and form.is_valid():
             try:
-                changes = price_files.plan(price_files.read(form.cleaned_data["table"]))
+                changes = tables.plan(tables.read(form.cleaned_data["table"]))
                 if "apply" in request.POST:
                     return self._apply(request, list(changes))
             except Invalid as error:
@@ -78,12 +78,12 @@ class PriceRuleAdmin(_ReadOnly):
             "title": "Prices from a table",
             "opts": self.opts,
             "form": form,
-            "effects": price_effects.effects(changes) if changes is not None and not form.errors else None,
+            "effects": effects.effects(changes) if changes is not None and not form.errors else None,
         }
         return TemplateResponse(request, "admin/costs/price_import.html", context)
 
     def _apply(self, request: HttpRequest, changes: list[Any]) -> HttpResponse:
-        count = price_files.apply(changes)
+        count = tables.apply(changes)
         self.message_user(request, f"{count} prices were added.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:costs_pricerule_changelist"))
 
@@ -97,7 +97,7 @@ class PriceOverrideAdmin(HistoryAdmin):
     """A brand's own prices; they are entered through the API."""
 
     minimum_roles = {"view": Role.OWNER}
-    list_display = (*_SHOWN, "valid_from", "valid_to", "source")
+    list_display = _SHOWN
     list_filter = ("provider", "meter")
     search_fields = ("provider", "model", "source")
 

@@ -55,6 +55,7 @@ class UsageAttempt(Booked):
 
     class Meta(Booked.Meta):
         ordering = ("-occurred_at", "-id")
+        verbose_name = "paid call"
         constraints = [
             models.UniqueConstraint(fields=["profile_id", "id"], name="usageattempt_tenant"),
             models.UniqueConstraint(fields=["profile_id", "call_key", "attempt_no"], name="one_row_for_an_attempt"),

@@ -77,6 +77,12 @@ class Price(models.Model):
         model = f"{self.model}…" if self.match == self.Match.PREFIX else self.model
         return f"{self.provider} {model}, {self.get_meter_display()}"
 
+    @property
+    def in_words(self) -> str:
+        """As in 0.3 USD per 1,000,000 tokens out."""
+        per = "" if self.per_quantity == 1 else f"{self.per_quantity:,} "
+        return f"{self.unit_price.normalize():f} {self.currency} per {per}{self.get_meter_display()}"
+
 
 class PriceRule(Price):
     """A price for all profiles. `origin`: rules of the program itself give way to those that people entered."""

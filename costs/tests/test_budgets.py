@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from conftest import Person
-from costs import alerts, attempts, periods, proof
+from costs.books import alerts, attempts, periods, proof
 from costs.errors import BudgetExceeded, NoPrice, ProviderStopped
 from costs.models import Budget, LedgerEntry, ProfilePeriod, ProviderSwitch, ServerBudget, ServerPeriod, UsageAttempt
 from costs.services import paid_call

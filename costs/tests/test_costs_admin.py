@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from conftest import Person
-from costs import attempts
+from costs.books import attempts
 from costs.models import Budget, ExchangeRate, LedgerEntry, PriceRule, ProviderSwitch, ServerBudget, UsageAttempt
 from costs.tests.conftest import call_for, price
 from profiles import scope
@@ -44,7 +44,7 @@ def test_the_books_of_a_brand_are_shown_to_it_alone(owner: Person, stranger: Per
     text = page(owner).get(reverse(f"admin:costs_{model}_changelist")).content.decode()
     assert "123.45" not in text
     if model in {"ledgerentry", "costdaily", "unitsdaily", "profileperiod"}:
-        assert "0.77 USD" in text
+        assert "0.77\N{NO-BREAK SPACE}USD" in text
     if model in {"ledgerentry", "usageattempt"}:
         with scope.activate(owner.profile.pk):
             row = (LedgerEntry if model == "ledgerentry" else UsageAttempt).objects.get()
@@ -77,6 +77,19 @@ def test_all_brands_are_shown_to_the_operator_who_is_noted(
     assert "By brand" in page(owner).get(reverse("admin:costs_serverperiod_changelist")).content.decode()
 
 
+def test_the_last_days_are_drawn(owner: Person, spend: Spend) -> None:
+    url = reverse("admin:costs_costdaily_changelist")
+    assert "Nothing was spent in the last 30 days." in page(owner).get(url).content.decode()
+    spend(owner, 77)
+    text = page(owner).get(url).content.decode()
+    assert text.count("<rect ") == 30
+    assert f"<title>{timezone.now():%Y-%m-%d}: 0.77 USD</title>" in text
+    assert "0.77 USD so far, probably 0.77 USD in all." in text
+    with scope.activate(owner.profile.pk):
+        Budget.objects.create(profile=owner.profile, period="month", cap_micros=2_000_000)
+    assert "of a budget of 2.00 USD" in page(owner).get(url).content.decode()
+
+
 def test_nothing_spent_says_so(owner: Person) -> None:
     text = page(owner, superuser=True).get(reverse("admin:costs_all_brands")).content.decode()
     assert "Nothing has been spent yet." in text
@@ -89,7 +102,7 @@ def test_owners_set_a_budget(owner: Person, viewer: Person) -> None:
     assert page(owner).post(url, body).status_code == 302
     with scope.activate(owner.profile.pk):
         assert Budget.objects.get().cap_micros == 1_000_000
-    assert "1.00 USD" in page(owner).get(reverse("admin:costs_budget_changelist")).content.decode()
+    assert "1.00\N{NO-BREAK SPACE}USD" in page(owner).get(reverse("admin:costs_budget_changelist")).content.decode()
 
 
 def test_the_operator_limits_and_stops(owner: Person) -> None:

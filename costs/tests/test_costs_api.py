@@ -14,7 +14,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from conftest import Person
-from costs import attempts, csv_export, providers
+from costs import csv_export, providers
+from costs.books import attempts
 from costs.csv_export import safe
 from costs.models import LedgerEntry, PriceOverride, UsageAttempt
 from costs.providers import Balance, Provider

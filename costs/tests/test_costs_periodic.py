@@ -8,7 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from conftest import Person
-from costs import attempts, compute, tasks
+from costs import compute, tasks
+from costs.books import attempts
 from costs.models import ComputeDaily, ProfilePeriod, UsageAttempt
 from costs.tests.conftest import call_for
 from editai.celery import app

@@ -10,13 +10,15 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from conftest import Person
-from costs import attempts, proof, sweeper
+from costs.books import attempts, proof, sweeper
+from costs.books.retries import paid_with_retries
 from costs.errors import AlreadyPaid, NotCharged, OutsideTheDoor, PaidCallUnknown
 from costs.models import CostDaily, LedgerEntry, PriceRule, ProfilePeriod, UnitsDaily, UsageAttempt
-from costs.retries import paid_with_retries
 from costs.services import Call, Paid, cache_hit, paid_call
 from costs.tests.conftest import buy, call_for
+from jobs.execution import Cancelled, JobError, describe
 from jobs.models import Job, JobEvent
+from jobs.transitions import LeaseLost
 from profiles.errors import Conflict
 from profiles.models import Profile
 
@@ -25,7 +27,7 @@ State = UsageAttempt.State
 
 
 @contextmanager
-def broken(call: Call, profile: Profile, expected: type[BaseException] = TimeoutError) -> Iterator[Paid]:
+def broken(call: Call, profile: Profile, expected: type[BaseException] = PaidCallUnknown) -> Iterator[Paid]:
     """The door, around a block that raises."""
     with pytest.raises(expected), paid_call(profile=profile, call=call) as paid:
         yield paid
@@ -114,7 +116,8 @@ def test_what_surely_cost_nothing_is_released(in_scope: Profile) -> None:
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), ValueError("garbage"), KeyboardInterrupt()])
 def test_whatever_comes_after_sending_leaves_it_unknown_and_reserved(in_scope: Profile, error: BaseException) -> None:
-    with broken(call_for(), in_scope, type(error)):
+    is_stop = isinstance(error, KeyboardInterrupt)
+    with broken(call_for(), in_scope, KeyboardInterrupt if is_stop else PaidCallUnknown):
         buy(error)
     attempt = the_attempt()
     assert (attempt.state, attempt.needs_reconciliation) == (State.UNKNOWN, True)
@@ -127,10 +130,25 @@ def test_whatever_comes_after_sending_leaves_it_unknown_and_reserved(in_scope: P
     "usage", [{"credit": -1}, {"credit": "NaN"}, {"credit": 10**15}, {"sparks": 1}, {"credit": True}]
 )
 def test_figures_that_are_none_leave_it_unknown(in_scope: Profile, usage: dict[str, Any]) -> None:
-    with broken(call_for(), in_scope, ValueError) as paid:
+    with broken(call_for(), in_scope) as paid:
         buy()
         paid.settle(usage)
     assert the_attempt().state == State.UNKNOWN
+
+
+@pytest.mark.parametrize("error", [JobError("unusable", "The answer was of no use."), Cancelled(), LeaseLost()])
+def test_what_ends_a_job_by_its_own_words_keeps_them(in_scope: Profile, error: Exception) -> None:
+    with broken(call_for(), in_scope, type(error)):
+        buy(error)
+    assert the_attempt().state == State.UNKNOWN
+
+
+def test_a_job_whose_call_is_unclear_needs_attention(in_scope: Profile) -> None:
+    with broken(call_for(), in_scope) as paid:
+        buy(TimeoutError())
+    error = PaidCallUnknown(paid.attempt)
+    data = describe(error)
+    assert (data.code, data.outcome_unknown, data.again) == ("paid_call_unknown", True, False)
 
 
 def test_an_error_after_the_charge_leaves_the_charge(in_scope: Profile) -> None:
@@ -145,7 +163,7 @@ def test_a_database_that_fails_at_the_end_hides_no_error(in_scope: Profile, monk
     def fails(*_: Any) -> bool:
         raise DatabaseError("gone")
 
-    with broken(call_for(), in_scope, TimeoutError):
+    with broken(call_for(), in_scope):
         buy()
         monkeypatch.setattr(attempts, "lose", fails)
         raise TimeoutError
@@ -225,7 +243,7 @@ def test_a_retry_by_a_person_may_buy_again_what_came_to_nothing(in_scope: Profil
 def test_the_policy_may_allow_one_more(in_scope: Profile) -> None:
     call = call_for(may_resend=True)
     for _ in range(2):
-        with broken(call, in_scope):
+        with broken(call, in_scope, TimeoutError):
             buy(TimeoutError())
     with pytest.raises(PaidCallUnknown):
         pay(in_scope, call)
@@ -278,7 +296,7 @@ def test_retries_are_one_row_each(in_scope: Profile) -> None:
     ],
 )
 def test_what_is_not_tried_again(in_scope: Profile, error: Exception, tries: int) -> None:
-    with pytest.raises(type(error)):
+    with pytest.raises((NotCharged, PaidCallUnknown)):
         paid_with_retries(lambda paid: buy(error), profile=in_scope, call=call_for(), sleep=lambda seconds: None)
     assert UsageAttempt.objects.count() == tries
 

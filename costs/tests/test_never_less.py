@@ -4,7 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from costs import attempts, sweeper
+from costs.books import attempts, sweeper
+from costs.errors import PaidCallUnknown
 from costs.models import LedgerEntry, ProfilePeriod, UsageAttempt
 from costs.services import paid_call
 from costs.tests.conftest import buy, call_for
@@ -40,8 +41,9 @@ def test_what_is_sent_while_the_sweeper_comes_keeps_its_reservation(
 
 
 def test_an_answer_without_figures_leaves_it_unknown(in_scope: Profile) -> None:
-    with pytest.raises(ValueError, match="without figures"):
+    with pytest.raises(PaidCallUnknown) as caught:
         bought(in_scope, {})
+    assert "without figures" in str(caught.value.__cause__)
     assert (UsageAttempt.objects.get().state, reserved()) == (State.UNKNOWN, 1_000_000)
 
 

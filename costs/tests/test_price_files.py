@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from costs import price_files, seeding
 from costs.models import PriceRule
-from costs.price_files import SEED, apply, plan, read, write
+from costs.prices import seeding, tables
+from costs.prices.tables import SEED, apply, plan, read, write
 from costs.tests.conftest import price
 from profiles.errors import Invalid
 
@@ -35,7 +35,7 @@ def whats(text: str) -> list[str]:
 def test_the_book_that_comes_along_is_read_without_a_contradiction() -> None:
     prices = read(SEED.read_text())
     assert len(prices) > 100
-    changes = price_files.plan_against([], prices, timezone.now())
+    changes = tables.plan_against([], prices, timezone.now())
     assert {change.what for change in changes} == {"new"}
     assert all(rule.source and rule.source_date for rule in prices)
 

@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 
 from conftest import Person
-from costs import attempts
+from costs.books import attempts
 from costs.models import ExchangeRate, LedgerEntry, PriceOverride, UsageAttempt
 from costs.money import quantities, shown
-from costs.pricebook import priced
+from costs.prices.pricebook import priced
 from costs.services import paid_call
 from costs.tests.conftest import LONG_AGO, buy, call_for, price
 from profiles import scope

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from costs.attempts import Call, lose, mark_sent, reserve, settle
+from costs.books.attempts import Call, lose, mark_sent, reserve, settle
 from costs.models import Budget, ComputeDaily, PriceOverride, UsageAttempt
 from costs.money import quantities
 from profiles.models import Profile

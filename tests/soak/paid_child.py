@@ -10,7 +10,7 @@ from tests.soak.publish_child import DO, die, main
 
 def arm(kill_at: str) -> None:
     """Kills this process right after the step."""
-    from costs import attempts
+    from costs.books import attempts
     from tests.soak import paid_job
     from tests.stubs import meter_client
 

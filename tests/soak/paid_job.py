@@ -6,11 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from costs.errors import AlreadyPaid, PaidCallUnknown
-from costs.models import UsageAttempt
-from costs.retries import paid_with_retries
+from costs.books.retries import paid_with_retries
+from costs.errors import AlreadyPaid
 from costs.services import Call, Paid
 from jobs.execution import Attempt, Outcome
 from jobs.registry import job_kind
@@ -46,10 +43,7 @@ def run_paid(attempt: Attempt) -> Outcome:
     begin(attempt)
     call, folder = call_of(attempt), Path(attempt.params["folder"])
 
-    calls: list[Paid] = []
-
     def buy(paid: Paid) -> dict[str, Any]:
-        calls.append(paid)
         params = attempt.params
         spoken = meter_client.speak(params["url"], run=params["run"], text=params["text"])
         store(folder, call, spoken)
@@ -61,8 +55,4 @@ def run_paid(attempt: Attempt) -> Outcome:
     except AlreadyPaid:
         kept = json.loads((folder / f"{call.key}.json").read_text())
         result = {"audio": kept["audio"], "reused": True}
-    except (httpx.HTTPError, meter_client.BadAnswer, ValueError) as error:
-        if calls and calls[-1].attempt.state == UsageAttempt.State.UNKNOWN:
-            raise PaidCallUnknown(calls[-1].attempt) from error
-        raise
     return Outcome(result)

@@ -19,7 +19,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from conftest import make_person
-from costs import proof, sweeper
+from costs.books import proof, sweeper
 from costs.models import Budget, LedgerEntry, ProfilePeriod, ServerBudget, ServerPeriod, UsageAttempt
 from costs.money import shown
 from costs.tests.conftest import price

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from costs import proof
+from costs.books import proof
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import apps as global_apps
 from django.utils import timezone
 
-from costs.price_files import SEED, end, key_of, read
+from costs.prices.tables import SEED, end, key_of, read
 
 _SEEDED, _ENTERED = "seeded", "entered"
 

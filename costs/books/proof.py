@@ -11,8 +11,8 @@ from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce, TruncMonth
 
+from costs.books.periods import scopes_of
 from costs.models import NOBODY, CostDaily, LedgerEntry, Length, ProfilePeriod, ServerPeriod, UsageAttempt
-from costs.periods import scopes_of
 from profiles import scope
 
 Key = tuple[Any, ...]

@@ -14,13 +14,13 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from costs import periods
-from costs.alerts import tell_blocked
+from costs.books import periods
+from costs.books.alerts import tell_blocked
+from costs.books.ledger import Kind, book
 from costs.errors import AlreadyPaid, BudgetExceeded, NoPrice, OutsideTheDoor, PaidCallUnknown, ProviderStopped
-from costs.ledger import Kind, book
 from costs.models import LedgerEntry, ProviderSwitch, UsageAttempt
 from costs.money import Quantities, as_text, quantities
-from costs.pricebook import STANDARD, Priced, priced
+from costs.prices.pricebook import STANDARD, Priced, priced
 from jobs.models import Job, JobEvent
 from profiles.errors import Conflict
 from profiles.models import Profile

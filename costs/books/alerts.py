@@ -3,10 +3,10 @@
 import logging
 from uuid import UUID
 
+from costs.books.periods import Scope
 from costs.errors import BudgetExceeded
 from costs.models import Budget, Length, Period, ProfilePeriod, ServerBudget, UsageAttempt
 from costs.money import shown
-from costs.periods import Scope
 from editai.notify.events import Event, register_event
 from editai.notify.services import notify
 from profiles.models import Profile

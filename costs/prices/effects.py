@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from costs.models import Price, UnitsDaily
 from costs.money import EXACT, day_of, micros, shown
-from costs.price_files import Change
+from costs.prices.tables import Change
 from profiles import scope
 
 _DAYS = 30
@@ -33,14 +33,11 @@ def effects(changes: Iterable[Change]) -> list[Effect]:
     """The changes of a plan with what they would do."""
     used = _used()
     return [
-        Effect(change, ", ".join(map(_words, change.replaced)), _words(change.price), _lately(change, used))
+        Effect(
+            change, ", ".join(rule.in_words for rule in change.replaced), change.price.in_words, _lately(change, used)
+        )
         for change in changes
     ]
-
-
-def _words(price: Price) -> str:
-    per = "" if price.per_quantity == 1 else f"{price.per_quantity:,} "
-    return f"{price.unit_price.normalize():f} {price.currency} per {per}{price.get_meter_display()}"
 
 
 def _used() -> list[dict[str, Any]]:

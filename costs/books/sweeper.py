@@ -8,7 +8,7 @@ import logging
 
 from django.utils import timezone
 
-from costs import attempts
+from costs.books import attempts
 from costs.models import UsageAttempt
 from profiles import scope
 

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from django.db.models import F
 
-from costs import periods
-from costs.alerts import warn
+from costs.books import periods
+from costs.books.alerts import warn
 from costs.models import NOBODY, CostDaily, LedgerEntry, UnitsDaily, UsageAttempt
 from costs.money import CURRENCY, day_of
-from costs.pricebook import Priced
+from costs.prices.pricebook import Priced
 
 Kind = LedgerEntry.Kind
 _NOTHING = Priced((), ())
