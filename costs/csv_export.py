@@ -6,6 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
 
 from costs.models import LedgerEntry
 from costs.money import MICROS
@@ -37,6 +40,21 @@ def _pages(entries: "QuerySet[LedgerEntry]", profile_id: UUID) -> Iterator[Ledge
             return
         last = page[-1]
         rest = entries.filter(Q(occurred_at__lt=last.occurred_at) | Q(occurred_at=last.occurred_at, id__lt=last.pk))
+
+
+def wants_table(request: Request | HttpRequest) -> bool:
+    """Whether the caller asked for the table: by `format=csv`, or by `Accept: text/csv`."""
+    return request.GET.get("format") == "csv" or "text/csv" in request.headers.get("Accept", "")
+
+
+class JsonOrTable(DefaultContentNegotiation):
+    """A view's own renderers, and for who wants the table JSON: errors are told in their one shape there, too."""
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
+        if not wants_table(request):
+            return super().select_renderer(request, renderers, format_suffix)
+        plain = next(renderer for renderer in renderers if renderer.format == "json")
+        return plain, plain.media_type
 
 
 class _Echo:

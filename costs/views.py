@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from costs import selectors, settings_services
 from costs.books import attempts
-from costs.csv_export import lines, newest_first
+from costs.csv_export import JsonOrTable, lines, newest_first, wants_table
 from costs.filters import CallFilter, EntryFilter
 from costs.models import Budget, CostDaily, LedgerEntry, PriceOverride, UsageAttempt
 from costs.serializers import (
@@ -31,7 +31,6 @@ from costs.serializers import (
     ReconcileSerializer,
     UsedSerializer,
 )
-from profiles.api.media import AnyAccept
 from profiles.api.serializers import StrictSerializer
 from profiles.api.viewsets import ListMixin, ProfileViewSet, RetrieveMixin
 from profiles.models import Ceiling, Role
@@ -85,14 +84,24 @@ class LedgerViewSet(ListMixin, ProfileViewSet):
     queryset = LedgerEntry.objects.all()
     serializer_class = LedgerEntrySerializer
     filterset_class = EntryFilter
-    filters_everywhere = True
     ordering = "-occurred_at"
 
-    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY})
-    @action(detail=False, methods=["get"], url_path="csv", content_negotiation_class=AnyAccept)
-    def table(self, request: Request) -> StreamingHttpResponse:
-        """The same, filtered likewise, as a table for spreadsheets: at most 200,000 entries, amounts in the currency.
-        Cells that a spreadsheet would take for a formula are led by an apostrophe."""
+    content_negotiation_class = JsonOrTable
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("format", str, enum=["json", "csv"], description="csv: a table for spreadsheets.")
+        ],
+        responses={
+            (200, "application/json"): LedgerEntrySerializer(many=True),
+            (200, "text/csv"): OpenApiTypes.BINARY,
+        },
+    )
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        """The entries, a page at a time. With `format=csv` (or `Accept: text/csv`) all of them, at most 200,000, as a
+        table: amounts in the currency; cells that a spreadsheet would take for a formula are led by an apostrophe."""
+        if not wants_table(request):
+            return super().list(request, *args, **kwargs)
         entries = self.filter_queryset(self.get_queryset())
         answer = StreamingHttpResponse(lines(newest_first(entries)), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = 'attachment; filename="ledger.csv"'

@@ -14,8 +14,9 @@ from costs.models import Budget, LedgerEntry, ProfilePeriod, ProviderSwitch, Ser
 from costs.services import paid_call
 from costs.tests.conftest import buy, call_for
 from editai.notify.models import Notification
-from jobs.execution import describe
+from jobs.execution import Attempt, Outcome, describe, execute
 from jobs.models import Job
+from jobs.tests import kinds
 from profiles import scope
 from profiles.models import Profile
 
@@ -64,6 +65,25 @@ def test_what_could_pass_a_budget_is_refused_with_what_would_be_enough(owner: Pe
         assert ProfilePeriod.objects.get(period="day", provider="").spent_micros == 1_000_000
         assert UsageAttempt.objects.count() == 2  # the refused one left no row
     assert proof.differences() == []
+
+
+def test_a_blocked_job_says_which_budget_and_what_would_be_enough(
+    owner: Person, in_scope: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body(attempt: Attempt) -> Outcome:
+        with paid_call(profile=attempt.profile, call=call_for(100, job=attempt.job)):
+            pytest.fail("it was begun")
+
+    limit(owner.profile, 0.5)
+    monkeypatch.setattr(kinds.Body, "run", staticmethod(body))
+    job = Job.objects.create(profile=in_scope, kind="test_body", queue=kinds.QUEUE, priority=1, max_attempts=3)
+    execute(kinds.known("test_body"), in_scope.pk, job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.failures) == ("failed", 1)  # trying again by itself would not help
+    assert job.error is not None
+    assert (job.error["code"], job.error["retryable"]) == ("budget_exceeded", True)
+    assert "the brand's budget for the day" in job.error["message"]
+    assert "raise it to 1.00 USD or more" in job.error["next_step"]
 
 
 def test_what_is_reserved_counts_as_spent(owner: Person, in_scope: Profile) -> None:

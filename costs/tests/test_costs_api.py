@@ -167,7 +167,11 @@ def test_the_ledger_is_listed_and_filtered(owner: Person, spend: Spend) -> None:
     assert owner.client.get(f"{API}costs/entries/", {"kind": "gift"}).status_code == 400
 
 
-def test_the_table_is_safe_for_spreadsheets(owner: Person, spend: Spend, monkeypatch: pytest.MonkeyPatch) -> None:
+def table(person: Person, **query: str) -> Any:
+    return person.client.get(f"{API}costs/entries/", {"format": "csv", **query})
+
+
+def test_c22_the_table_is_safe_for_spreadsheets(owner: Person, spend: Spend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_export, "_AT_ONCE", 2)
     names = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", 'plain, "quoted"']
     for name in names:
@@ -175,7 +179,7 @@ def test_the_table_is_safe_for_spreadsheets(owner: Person, spend: Spend, monkeyp
     with scope.activate(owner.profile.pk):
         first = UsageAttempt.objects.order_by("id")[0]
         attempts.reconcile(profile=owner.profile, attempt=first, amount_micros=0, by=owner.user.pk, note="=HYPERLINK()")
-    answer = owner.client.get(f"{API}costs/entries/csv/")
+    answer = table(owner)
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline="")))
@@ -183,9 +187,12 @@ def test_the_table_is_safe_for_spreadsheets(owner: Person, spend: Spend, monkeyp
     assert {row["operation"] for row in rows} == {f"'{name}" for name in names[:-1]} | {names[-1]}
     assert sorted({row["amount"] for row in rows}) == ["-0.030000", "0.030000"]
     assert {row["note"] for row in rows} == {"", "'=HYPERLINK()"}
-    refunds = owner.client.get(f"{API}costs/entries/csv/", {"kind": "refund"}).getvalue().decode()
+    refunds = table(owner, kind="refund").getvalue().decode()
     assert len(list(csv.reader(io.StringIO(refunds, newline="")))) == 2
-    assert owner.client.get(f"{API}costs/entries/csv/", {"colour": "red"}).status_code == 400
+    refused = table(owner, colour="red")
+    assert (refused.status_code, refused["Content-Type"], list(refused.json())) == (400, "application/json", ["error"])
+    by_header = owner.client.get(f"{API}costs/entries/", headers={"Accept": "text/csv"})
+    assert by_header.getvalue() == table(owner).getvalue()
     assert [safe(text) for text in ("a=b", "")] == ["a=b", ""]
 
 

@@ -19,6 +19,7 @@ from costs.tests.conftest import buy, call_for
 from jobs.execution import Cancelled, JobError, describe
 from jobs.models import Job, JobEvent
 from jobs.transitions import LeaseLost
+from profiles import scope
 from profiles.errors import Conflict
 from profiles.models import Profile
 
@@ -267,6 +268,15 @@ def test_two_at_the_same_moment_are_one(in_scope: Profile, monkeypatch: pytest.M
     with pytest.raises(Conflict, match="somebody else"):
         attempts.reserve(in_scope, call)
     assert (UsageAttempt.objects.count(), day().reserved_micros) == (1, 1_000_000)
+
+
+def test_c13_the_same_call_of_another_brand_is_bought_by_it(owner: Person, stranger: Person) -> None:
+    for person in (owner, stranger):
+        with scope.activate(person.profile.pk):
+            pay(person.profile, call_for())
+            with pytest.raises(AlreadyPaid):
+                pay(person.profile, call_for())
+            assert LedgerEntry.objects.get().amount_micros == 100_000
 
 
 def test_retries_are_one_row_each(in_scope: Profile) -> None:

@@ -132,7 +132,7 @@ def test_what_is_written_is_read_again() -> None:
         (table(*["meter,m1,credit,1,page,2026-11-28"] * 5001), "At most 5000"),
     ],
 )
-def test_a_broken_file_says_where(text: str, words: str) -> None:
+def test_c22_a_broken_file_says_where(text: str, words: str) -> None:
     with pytest.raises(Invalid, match=words):
         read(text)
 

@@ -82,7 +82,7 @@ def raw(person: Person, body: Watched, length: int, content_type: str = MULTIPAR
     )
 
 
-def test_not_one_byte_is_read_of_what_has_no_room(owner: Person, in_scope: Profile, tmp_path: Path) -> None:
+def test_c19_not_one_byte_is_read_of_what_has_no_room(owner: Person, in_scope: Profile, tmp_path: Path) -> None:
     store(in_scope, tmp_path, size=300_000)
     allow(in_scope, 1_000_000)
     content = encode_multipart(BOUNDARY, {"video": SimpleUploadedFile("film.mp4", film(1_000_000))})
@@ -114,7 +114,7 @@ def test_to_the_byte(owner: Person, in_scope: Profile, tmp_path: Path, size: int
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_at_once_do_not_both_pass(owner: Person, in_scope: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c19_two_at_once_do_not_both_pass(owner: Person, in_scope: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     allow(in_scope, 15_000)
     answers = race(lambda _: send(owner, 10_000), 2)
     assert sorted(answer.status_code for answer in answers) == [201, 413]  # type: ignore[union-attr]

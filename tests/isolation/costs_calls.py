@@ -20,7 +20,6 @@ COSTS: dict[tuple[str, str], Call] = {
     ("cost-prices", "get"): Call(),
     ("cost-prices", "post"): Call(body=lambda ids: PRICE, status=201),
     ("cost-entry-list", "get"): Call(),
-    ("cost-entry-table", "get"): Call(),
     ("paid-call-list", "get"): Call(),
     ("paid-call-detail", "get"): Call(path={"pk": "paid_call"}),
     ("paid-call-reconcile", "post"): Call(path={"pk": "paid_call"}, body=lambda ids: {"amount_micros": 7}),
