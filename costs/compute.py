@@ -9,6 +9,6 @@ from jobs.models import Job
 
 
 def count_cpu(job: Job, seconds: float) -> None:
-    """Adds what an attempt took, in the transaction that ends it."""
+    """Adds what an attempt took."""
     key = {"profile_id": job.profile_id, "day": day_of(timezone.now()), "job_kind": job.kind}
     add(ComputeDaily, key, {"attempts": 1, "cpu_seconds": seconds})

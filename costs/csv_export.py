@@ -20,7 +20,8 @@ COLUMNS = (
 )
 MOST_ENTRIES = 200_000
 _AT_ONCE = 2_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_UNSEEN = " \N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{WORD JOINER}\ufeff"
 
 
 def newest_first(entries: "QuerySet[LedgerEntry]") -> Iterator[LedgerEntry]:
@@ -69,8 +70,12 @@ def lines(entries: Iterable[LedgerEntry]) -> Iterator[str]:
     digits, and empty where nothing had a price."""
     table = csv.writer(_Echo(), lineterminator="\r\n")
     yield "\ufeff" + table.writerow(COLUMNS)
+    count = 0
     for entry in entries:
+        count += 1
         yield table.writerow(_row(entry))
+    if count == MOST_ENTRIES:
+        yield table.writerow([f"There are more: this table ends after {MOST_ENTRIES:,} entries. Narrow it down."])
 
 
 def _row(entry: LedgerEntry) -> list[Any]:
@@ -101,4 +106,9 @@ def _decimal(amount_micros: int) -> str:
 
 def safe(text: str) -> str:
     """Text in a cell that no spreadsheet calculates."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if is_formula(text) else text
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet may take the text for a formula."""
+    return text.lstrip(_UNSEEN).startswith(_FORMULA)

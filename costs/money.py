@@ -13,6 +13,7 @@ from costs.models import Meter
 CURRENCY = "USD"
 MICROS = 1_000_000
 MOST = Decimal(10) ** 12  # of anything in one call; more is a garbled answer
+MOST_MICROS = 10**12  # that one call can cost: a million of the book currency; more is a mistake of somebody
 EXACT = Context(prec=60)
 
 Quantities = Mapping[str, Decimal]

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from costs.books.periods import name_of
@@ -30,7 +30,6 @@ from costs.models import (
 )
 from costs.money import day_of
 from costs.names import names_of
-from costs.prices.pricebook import in_force
 from costs.providers import balances, label_of
 from jobs import registry
 from jobs.models import Job
@@ -42,7 +41,8 @@ MOST_DAYS = 400
 DEFAULT_DAYS = 30
 _SUMS = ("amount_micros", "calls", "unpriced_calls", "estimated_calls", "cache_hits", "saved_micros")
 _BY = {"day": "day", "provider": "provider", "model": "model", "operation": "operation", "project": "project_id"}
-GROUPINGS = (*_BY, "job")
+BY_JOB = "job"
+GROUPINGS = (*_BY, BY_JOB)
 _MEAN_OF_DAYS = 7
 
 
@@ -60,7 +60,7 @@ def overview(profile: Profile, wanted: Range, by: str) -> dict[str, Any]:
     """What `GET costs/` shows: a constant number of queries."""
     today = day_of(timezone.now())
     zone = time_zone_of(profile)
-    results, is_cut = _jobs(profile, wanted) if by == "job" else _grouped(profile, wanted, by, zone)
+    results, is_cut = _jobs(profile, wanted) if by == BY_JOB else _grouped(profile, wanted, by, zone)
     spent = _month_and_day(profile, today)
     month = spent[Length.MONTH]
     return {
@@ -239,6 +239,14 @@ def entries_of(profile: Profile) -> "QuerySet[LedgerEntry]":
 
 
 def prices_for(profile: Profile, at: datetime) -> list[Price]:
-    """The prices that hold for the profile at a moment, its own first."""
-    own, common = PriceOverride.objects.for_profile(profile), PriceRule.objects.all()
-    return [*in_force(own, at), *in_force(common, at)]
+    """The prices that hold for the profile at a moment or are planned then, its own first."""
+    return [*own_prices(profile, at), *_not_over(PriceRule.objects.all(), at)]
+
+
+def own_prices(profile: Profile, at: datetime) -> "QuerySet[PriceOverride]":
+    """The profile's own prices that hold at a moment or are planned then."""
+    return _not_over(PriceOverride.objects.for_profile(profile), at)
+
+
+def _not_over(rules: "QuerySet[Any]", at: datetime) -> "QuerySet[Any]":
+    return rules.filter(Q(valid_to=None) | Q(valid_to__gt=at)).exclude(valid_to=F("valid_from"))

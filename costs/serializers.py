@@ -8,13 +8,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from costs.models import Budget, LedgerEntry, Length, Meter, Price, PriceOverride, UsageAttempt
-from costs.money import CURRENCY, day_of
+from costs.models.budgets import MOST
+from costs.money import CURRENCY, MOST_MICROS, day_of
 from costs.providers import known_providers
-from costs.selectors import DEFAULT_DAYS, GROUPINGS, MOST_DAYS, Range
+from costs.selectors import BY_JOB, DEFAULT_DAYS, GROUPINGS, MOST_DAYS, Range
 from profiles.api.filters import did_you_mean
 from profiles.api.serializers import StrictModelSerializer, StrictSerializer
 
-MAX_MICROS = 10**15
 MAX_QUANTITY = 10**9
 _MICROS = "Millionths of the book currency."
 
@@ -38,6 +38,12 @@ class RangeSerializer(StrictSerializer):
 class OverviewQuerySerializer(RangeSerializer):
     by = serializers.ChoiceField(choices=GROUPINGS, default="day", help_text="What the rows are about.")
     project = serializers.UUIDField(required=False, help_text="Only what was spent for this project.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        narrowed = [name for name in ("provider", "project") if name in attrs]
+        if attrs["by"] == BY_JOB and narrowed:
+            raise serializers.ValidationError({name: ["Not together with by=job."] for name in narrowed})
+        return super().validate(attrs)
 
     def wanted(self) -> tuple[Range, str]:
         values = dict(self.validated_data)
@@ -163,7 +169,7 @@ class PaidCallSerializer(StrictModelSerializer):
 class ReconcileSerializer(StrictSerializer):
     """What the provider's own account says that the call cost; 0: it was not charged."""
 
-    amount_micros = serializers.IntegerField(min_value=0, max_value=MAX_MICROS, help_text=_MICROS)
+    amount_micros = serializers.IntegerField(min_value=0, max_value=MOST_MICROS, help_text=_MICROS)
     note = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
 
 
@@ -198,7 +204,7 @@ class BudgetInputSerializer(StrictModelSerializer):
     removes it. A hard one refuses what could pass it, the default; else it only warns, at 50, 80 and 100 %."""
 
     period = serializers.ChoiceField(choices=Length.choices)
-    cap_micros = serializers.IntegerField(min_value=0, max_value=MAX_MICROS, allow_null=True, help_text=_MICROS)
+    cap_micros = serializers.IntegerField(min_value=0, max_value=MOST, allow_null=True, help_text=_MICROS)
     provider = serializers.CharField(max_length=40, required=False, allow_null=True, help_text="Left out: all of them.")
     is_hard = serializers.BooleanField(required=False, default=True)
 
@@ -275,10 +281,11 @@ _PRICE = (
 
 
 class PriceSerializer(serializers.ModelSerializer[Any]):
-    """A price that holds now. `is_own`: the profile's own, which counts before a common one."""
+    """A price that holds now, or is planned (`valid_from`). `is_own`: the profile's own, which counts before a common
+    one."""
 
     unit_price = serializers.DecimalField(
-        max_digits=20, decimal_places=12, coerce_to_string=True, normalize_output=True
+        max_digits=15, decimal_places=12, coerce_to_string=True, normalize_output=True
     )
     per_quantity = serializers.IntegerField(min_value=1, help_text="The price is for so many.")
     tier_min = serializers.IntegerField(min_value=0, help_text="From so many prompt tokens on.")
@@ -295,7 +302,7 @@ class PriceSerializer(serializers.ModelSerializer[Any]):
 
 
 class PriceListSerializer(serializers.Serializer[Any]):
-    """All prices that hold now, in one page."""
+    """All prices that hold now or are planned, in one page."""
 
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
@@ -304,9 +311,9 @@ class PriceListSerializer(serializers.Serializer[Any]):
 
 class OwnPriceSerializer(StrictModelSerializer):
     """A price of the profile's own, by its contract or plan, from now on or from `valid_from` on. It ends the one
-    before it; a price that was in force is never changed."""
+    before it, and ends where one that is planned begins; a price that was in force is never changed."""
 
-    unit_price = serializers.DecimalField(max_digits=20, decimal_places=12, coerce_to_string=True, min_value=0)
+    unit_price = serializers.DecimalField(max_digits=15, decimal_places=12, coerce_to_string=True, min_value=0)
     per_quantity = serializers.IntegerField(
         min_value=1, max_value=MAX_QUANTITY, default=1, help_text="The price is for so many."
     )

@@ -17,10 +17,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from costs.books import attempts
+from costs.books import attempts, charging
 from costs.books.attempts import Call as Call
 from costs.books.ledger import add_to_day
 from costs.errors import NotCharged, OutsideTheDoor, PaidCallUnknown
@@ -63,7 +62,7 @@ class Paid:
             raise OutsideTheDoor("Nothing was sent that could be settled.")
         if not used:
             raise ValueError("An answer without figures does not say what it cost.")
-        self.entry = attempts.settle(self.attempt, quantities(used), model=model, request_id=request_id)
+        self.entry = charging.settle(self.attempt, quantities(used), model=model, request_id=request_id)
         return self.entry
 
 
@@ -106,9 +105,21 @@ def _close_after(paid: Paid, error: BaseException) -> None:
         if isinstance(error, NotCharged):
             attempts.release(paid.attempt, f"Not charged: {error}")
         else:
-            _give_up(paid, f"{type(error).__name__} before the answer was booked.")
-    except (DatabaseError, InterfaceError):  # the sweeper ends it when its time is over
+            _give_up(paid, _words_for(error))
+    except Exception:  # the error that ended the block is the one to be told; the sweeper ends the call in its time
         log.exception("The call %s could not be ended.", paid.attempt.pk)
+
+
+def _words_for(error: BaseException) -> str:
+    """Why an answer was not booked, for people; what it was exactly is in the log and in the job's traceback."""
+    name = type(error).__name__.lower()
+    if "timeout" in name:
+        return "No answer came in time."
+    if isinstance(error, ConnectionError) or any(word in name for word in ("connect", "protocol", "read", "network")):
+        return "The connection broke before the answer was there."
+    if isinstance(error, ValueError | LookupError | TypeError):
+        return "The answer could not be made sense of."
+    return "It ended before its answer was booked."
 
 
 def _give_up(paid: Paid, why: str) -> None:

@@ -15,5 +15,6 @@ urlpatterns = [
     path("costs/prices/", PricesViewSet.as_view({"get": "retrieve", "post": "create"}), name="cost-prices"),
     path("costs/storage/", StorageViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="storage"),
     path("costs/storage/free-up/", StorageViewSet.as_view({"post": "free_up"}), name="storage-free-up"),
+    path("costs/prices/<uuid:pk>/", PricesViewSet.as_view({"delete": "destroy"}), name="cost-price"),
     *router.urls,
 ]

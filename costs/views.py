@@ -1,5 +1,6 @@
 """Money over HTTP: what was spent and used, the ledger, calls, budgets, prices."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from django.db.models import QuerySet
@@ -7,13 +8,13 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import status
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from costs import selectors, settings_services
-from costs.books import attempts
+from costs.books import charging
 from costs.csv_export import JsonOrTable, lines, newest_first, wants_table
 from costs.filters import CallFilter, EntryFilter
 from costs.models import Budget, CostDaily, LedgerEntry, PriceOverride, UsageAttempt
@@ -36,7 +37,7 @@ from profiles.api.viewsets import ListMixin, ProfileViewSet, RetrieveMixin
 from profiles.models import Ceiling, Role
 
 S = TypeVar("S", bound=StrictSerializer)
-_OWNERS = {"update": Role.OWNER, "create": Role.OWNER, "reconcile": Role.OWNER}
+_OWNERS = dict.fromkeys(("update", "create", "destroy", "reconcile"), Role.OWNER)
 
 
 def _query(request: Request, serializer_class: type[S]) -> S:
@@ -47,13 +48,18 @@ def _query(request: Request, serializer_class: type[S]) -> S:
     return serializer
 
 
+def _one_page(serializer_class: type[serializers.Serializer[Any]], results: Sequence[Any]) -> Response:
+    """A list that is always whole, in the shape of all lists."""
+    return Response(serializer_class({"next": None, "previous": None, "results": results}).data)
+
+
 class _WholeViewSet(ProfileViewSet):
     """Answers that are no list of rows."""
 
     filter_backends = ()
     pagination_class = None
     roles = _OWNERS
-    ceilings = {"update": Ceiling.FULL, "create": Ceiling.FULL}
+    ceilings = dict.fromkeys(("update", "create", "destroy"), Ceiling.FULL)
 
 
 class CostsViewSet(_WholeViewSet):
@@ -130,10 +136,13 @@ class PaidCallViewSet(ListMixin, RetrieveMixin, ProfileViewSet):
     @action(detail=True, methods=["post"])
     def reconcile(self, request: Request, pk: Any = None) -> Response:
         """Says what the provider really charged for a call: an unclear one ends with it, a charge is corrected by an
-        adjustment or a refund. 409 while it is under way."""
+        adjustment or a refund. What counts for the server changes by an operator's word alone. 409 while it is under
+        way."""
         values = self.read_body().validated_data
-        by: Any = request.user.pk
-        attempts.reconcile(profile=self.profile, attempt=self.get_object(), by=by, **values)
+        by: Any = request.user
+        charging.reconcile(
+            profile=self.profile, attempt=self.get_object(), by=by.pk, is_operator=by.is_superuser, **values
+        )
         return self.answer(self.get_queryset().get(pk=self.kwargs["pk"]))
 
 
@@ -159,8 +168,7 @@ class BudgetsViewSet(_WholeViewSet):
         return self._all()
 
     def _all(self) -> Response:
-        page = {"next": None, "previous": None, "results": selectors.budgets(self.profile)}
-        return Response(BudgetListSerializer(page).data)
+        return _one_page(BudgetListSerializer, selectors.budgets(self.profile))
 
 
 class PricesViewSet(_WholeViewSet):
@@ -172,12 +180,17 @@ class PricesViewSet(_WholeViewSet):
 
     @extend_schema(responses=PriceListSerializer)
     def retrieve(self, request: Request) -> Response:
-        """The prices that hold now, the profile's own first."""
-        page = {"next": None, "previous": None, "results": selectors.prices_for(self.profile, timezone.now())}
-        return Response(PriceListSerializer(page).data)
+        """The prices that hold now or are planned, the profile's own first."""
+        return _one_page(PriceListSerializer, selectors.prices_for(self.profile, timezone.now()))
 
     @extend_schema(request=OwnPriceSerializer, responses={201: PriceSerializer})
     def create(self, request: Request) -> Response:
         """Enters a price of the profile's own, from now on or later; the one before it ends then."""
         price = settings_services.own_price_set(profile=self.profile, values=self.read_body().validated_data)
         return Response(PriceSerializer(price).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any = None) -> Response:
+        """Lets a price of the profile's own end now; one that is only planned will never hold."""
+        settings_services.own_price_end(profile=self.profile, price=self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -5,12 +5,12 @@
     @offers_dry_run
     def render(self, request, pk=None): ...
 
-The call is made in earnest, all its checks included, inside a transaction that is rolled back; the jobs that it would
-have queued are noted on the way.
+The call is made in earnest, all its checks included; the step that queues jobs (`run_once`, or `started`) runs inside a
+transaction that is rolled back, and ends the call. The jobs that it would have queued are noted on the way.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
 from statistics import median
@@ -37,7 +37,7 @@ DRY_RUN = OpenApiParameter(
     description="1: nothing is started; 200 with what it would take, in money and time.",
 )
 _SAMPLE = 20  # jobs of the same kind that a guess is made from
-_CHOICES = {"1": True, "true": True, "0": False, "false": False, "": False}
+_CHOICES = {"1": True, "true": True, "0": False, "false": False}
 
 _noted: ContextVar[list[Job] | None] = ContextVar("editai_dry_run", default=None)
 
@@ -83,41 +83,59 @@ def noted(job: Job) -> Job:
     return job
 
 
+class _Tried(Exception):
+    """The trial has ended: there is nothing more to do."""
+
+
+def started(start: Callable[[], Job]) -> Job:
+    """`start()`; in a dry run nothing of it stays, and the call ends here."""
+    if not is_on():
+        return start()
+    with transaction.atomic():
+        start()
+        transaction.set_rollback(True)
+    raise _Tried
+
+
 def offers_dry_run(action: Callable[..., Response]) -> Callable[..., Response]:
-    """Makes an action that queues jobs answer to `?dry_run=1`. What it does besides must lie in the database."""
+    """Makes an action that queues jobs answer to `?dry_run=1`. What it does before that step it does in earnest: it may
+    ask others, and write nothing."""
 
     @functools.wraps(action)
     def run(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         if not _is_asked_for(request):
             return action(view, request, *args, **kwargs)
-        before = set(
-            Job.objects.for_profile(view.profile).filter(status__in=ACTIVE).order_by().values_list("pk", flat=True)
-        )
+        active = Job.objects.for_profile(view.profile).filter(status__in=ACTIVE).order_by()
+        before = set(active.values_list("pk", flat=True))
         planned: list[Job] = []
         token = _noted.set(planned)
         try:
-            with transaction.atomic():
-                action(view, request, *args, **kwargs)
-                transaction.set_rollback(True)
+            action(view, request, *args, **kwargs)
+        except _Tried:
+            return Response(DryRunSerializer(_answer(view.profile, planned, before)).data)
         finally:
             _noted.reset(token)
-        return Response(DryRunSerializer(_answer(view.profile, planned, before)).data)
+        raise RuntimeError(f"{action.__qualname__} offers a dry run and starts its jobs past `started`.")
 
     run.offers_dry_run = True  # type: ignore[attr-defined]
     return run
 
 
 def _is_asked_for(request: Request) -> bool:
-    value = request.query_params.get(DRY_RUN_PARAMETER, "").lower()
-    if value not in _CHOICES:
-        raise Invalid(CHECK_FIELDS, fields={DRY_RUN_PARAMETER: ["Send 1 or 0."]})
+    values = request.query_params.getlist(DRY_RUN_PARAMETER) or ["0"]
+    value = values[0].lower()
+    if len(values) > 1 or value not in _CHOICES:
+        raise Invalid(CHECK_FIELDS, fields={DRY_RUN_PARAMETER: ["Send 1 or 0, once."]})
+    if isinstance(request.data, Mapping) and DRY_RUN_PARAMETER in request.data:
+        raise Invalid(CHECK_FIELDS, fields={DRY_RUN_PARAMETER: ["Send this in the address: ?dry_run=1"]})
     return _CHOICES[value]
 
 
 def _answer(profile: Profile, planned: list[Job], before: set[Any]) -> dict[str, Any]:
     jobs = [_estimate(profile, job, is_under_way=job.pk in before) for job in planned]
-    cost = sum(job["cost_micros"] for job in jobs if not job["is_under_way"])
-    blocked = registry.budget_check(profile, cost) if cost else None
+    costs = [job["cost_micros"] for job in jobs if job["cost_micros"] and not job["is_under_way"]]
+    cost = sum(costs)
+    blocked = registry.budget_check(profile, costs) if costs else None
     return {"dry_run": True, "jobs": jobs, "cost_micros": cost, "blocked_by": blocked}
 
 

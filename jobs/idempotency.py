@@ -27,7 +27,9 @@ def run_once(request: Request, start: Callable[[], Job]) -> Job:
     """
     profile: Profile = request._request.profile  # type: ignore[attr-defined]
     key = idempotency_key(request)
-    if key is None or dry_run.is_on():
+    if dry_run.is_on():
+        return dry_run.started(start)
+    if key is None:
         with transaction.atomic():
             return start()
     return once(profile=profile, key=key, request_hash=request_fingerprint(request), start=start)

@@ -4,11 +4,12 @@ import logging
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from jobs import registry, transitions
 from jobs.dispatch import dispatch, unring_stale
-from jobs.models import Job, Status, Worker
+from jobs.models import AT_REST, Job, Status, Worker
 from profiles import scope
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,15 @@ def _take_back(lost: list[Job], *, dead_worker: str = "") -> int:
             kind = registry.kind_named(job.kind)
             taken += transitions.take_back(job, kind, dead_worker=dead_worker) is not None
     return taken
+
+
+def book_forgotten_cpu() -> None:
+    """Tells the processor time of jobs whose end was written by a process that died right after it."""
+    with scope.all_profiles("reap lost jobs"):
+        rows = Job.objects.filter(status__in=AT_REST, cpu_seconds__gt=F("cpu_seconds_booked"))
+        lost = list(rows.order_by("id").values_list("profile_id", "pk")[:_BATCH])
+    for profile_id, pk in lost:
+        transitions.book_cpu(profile_id, pk)
 
 
 def forget_workers() -> None:

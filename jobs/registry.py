@@ -4,7 +4,7 @@
 def run_ingest(attempt: Attempt) -> Outcome: ...
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ _kinds: dict[str, JobKind] = {}
 _quota_hooks: "list[Callable[[Job], None]]" = []
 _error_types: list[type[Exception]] = []
 _cpu_hooks: "list[Callable[[Job, float], None]]" = []
-_budget_checks: "list[Callable[[Profile, int], BudgetCheck]]" = []
+_budget_checks: "list[Callable[[Profile, Sequence[int]], BudgetCheck]]" = []
 
 
 def job_kind(
@@ -126,7 +126,7 @@ def check_quota(job: "Job") -> None:
 
 
 def register_cpu_hook(hook: "Callable[[Job, float], None]") -> None:
-    """`hook(job, seconds)` is told, in the transaction in which an attempt ends, what processor time it took."""
+    """`hook(job, seconds)` is told what processor time an attempt took, in a transaction of its own after its end."""
     _cpu_hooks.append(hook)
 
 
@@ -135,14 +135,14 @@ def tell_cpu(job: "Job", seconds: float) -> None:
         hook(job, seconds)
 
 
-def register_budget_check(check: "Callable[[Profile, int], BudgetCheck]") -> None:
-    """`check(profile, cost_micros)`: whether a job that costs so much could be paid for now, and if not, why."""
+def register_budget_check(check: "Callable[[Profile, Sequence[int]], BudgetCheck]") -> None:
+    """`check(profile, costs)`: whether jobs that cost so much each could be paid for now, and if not, why."""
     _budget_checks.append(check)
 
 
-def budget_check(profile: "Profile", cost_micros: int) -> "BudgetCheck":
-    """The error (a DomainError) that would stop a job that costs so much; None when nothing would."""
-    found = (check(profile, cost_micros) for check in _budget_checks)
+def budget_check(profile: "Profile", costs: Sequence[int]) -> "BudgetCheck":
+    """The error that would stop jobs that cost so much each (micros); None when nothing would."""
+    found = (check(profile, costs) for check in _budget_checks)
     return next((error for error in found if error is not None), None)
 
 

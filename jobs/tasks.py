@@ -32,6 +32,7 @@ def sweep() -> None:
         files.sweep,
         idempotency.forget_old_keys,
         reaper.forget_workers,
+        reaper.book_forgotten_cpu,
         trash.empty_old,
         sweep_uploads,
     )

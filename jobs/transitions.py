@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from jobs import registry
 from jobs.leftovers import doom_leftovers
 from jobs.models import Job, JobEvent, Status
 from jobs.registry import JobKind
+from profiles import scope
 from profiles.models import Profile, StoredFile
 
 log = logging.getLogger(__name__)
@@ -102,15 +104,19 @@ def record(job: Job, event: Event, **detail: Any) -> None:
         profile_id=job.profile_id, job=job, event=event, attempt=job.attempt, detail=detail, at=timezone.now()
     )
     if event in _ENDS:
-        _book_cpu(_job(job.profile_id, job.pk).only("profile_id", "kind", "cpu_seconds", "cpu_seconds_booked").get())
+        transaction.on_commit(partial(book_cpu, job.profile_id, job.pk), robust=True)
 
 
-def _book_cpu(job: Job) -> None:
-    """Tells what processor time came since this was last told."""
-    seconds = job.cpu_seconds - job.cpu_seconds_booked
-    if seconds > 0:
-        _job(job.profile_id, job.pk).update(cpu_seconds_booked=job.cpu_seconds)
-        registry.tell_cpu(job, seconds)
+def book_cpu(profile_id: UUID, job_id: UUID) -> None:
+    """Tells what processor time came since this was last told. In a transaction of its own, after the one that ended
+    the attempt: the account is a row for many jobs, and whoever ends several at once would hold it."""
+    with scope.activate(profile_id), transaction.atomic():
+        rows = _job(profile_id, job_id).select_for_update(no_key=True)
+        job = rows.only("profile_id", "kind", "cpu_seconds", "cpu_seconds_booked").first()
+        seconds = job.cpu_seconds - job.cpu_seconds_booked if job is not None else 0
+        if job is not None and seconds > 0:
+            _job(profile_id, job_id).update(cpu_seconds_booked=job.cpu_seconds)
+            registry.tell_cpu(job, seconds)
 
 
 def claim(kind: JobKind, profile_id: UUID, job_id: UUID, worker: str) -> Job | None:

@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs import services
+from jobs import dry_run, services
 from jobs.dry_run import DRY_RUN, DryRunSerializer, offers_dry_run
 from jobs.models import Job
 from jobs.selectors import JobFilter, jobs_of, with_history
@@ -54,7 +54,8 @@ class JobViewSet(ListMixin, DestroyMixin, ProfileViewSet):
     def retry(self, request: Request, pk: Any = None) -> Response:
         """Queues a failed, cancelled or needs-attention job again. Its old error stays in `events`."""
         by: Any = request.user
-        job = services.job_retry(profile=self.profile, job=self.get_object(), by=by)
+        job = self.get_object()
+        job = dry_run.started(lambda: services.job_retry(profile=self.profile, job=job, by=by))
         return self._detail(job, status.HTTP_202_ACCEPTED)
 
     @media_action(content_type="application/octet-stream")

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
 from django.db.models import ForeignKey, ManyToManyField, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -68,6 +68,13 @@ class ScopedAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, "delete")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A query string, or an action on ids, that makes no sense is a 400."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except (OverflowError, ValueError, ValidationError) as error:
+            raise SuspiciousOperation("This list cannot be asked for in this way.") from error
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Asked before the row is looked up, as other pages do: the answer must not tell whether there is one."""

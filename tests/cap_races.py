@@ -17,7 +17,7 @@ from django.db import connection, connections
 from django.db.models import F, Sum
 
 from conftest import make_person
-from costs.books import attempts, periods, proof
+from costs.books import charging, periods, proof
 from costs.errors import BudgetExceeded, NotCharged
 from costs.models import Budget, CostDaily, LedgerEntry, ProfilePeriod, ServerBudget, ServerPeriod, UsageAttempt
 from costs.money import quantities, shown
@@ -162,7 +162,7 @@ def _settle_thrice(paid: Paid, used: int) -> None:
     def settle(number: int) -> Any:
         with scope.activate(attempt.profile_id):
             mine = UsageAttempt.objects.get(pk=attempt.pk)
-            return attempts.settle(mine, quantities({"credit": used})).pk
+            return charging.settle(mine, quantities({"credit": used})).pk
 
     found = race(settle, 3)
     assert len(set(found)) == 1, found

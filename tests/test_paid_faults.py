@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from costs.books import attempts, proof
+from costs.books import attempts, charging, proof
 from costs.books.retries import paid_with_retries
 from costs.errors import AlreadyPaid
 from costs.models import LedgerEntry, UsageAttempt
@@ -80,7 +80,7 @@ def test_what_was_paid_is_not_called_nor_charged_again(stub: StubMeter, in_scope
         with pytest.raises(AlreadyPaid) as caught:
             bought(stub, in_scope, call)
         assert caught.value.attempt.request_id == request_id
-        attempts.settle(caught.value.attempt, quantities({"credit": 12}), request_id="another")
+        charging.settle(caught.value.attempt, quantities({"credit": 12}), request_id="another")
     assert len(stub.seen) == 1
     assert ledger() == list(stub.bill.amounts.values()) == [120_000]
     assert UsageAttempt.objects.get().request_id == request_id

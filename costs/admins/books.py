@@ -11,7 +11,7 @@ from django.urls import path
 
 from costs import overview
 from costs.admins import charts
-from costs.books import attempts
+from costs.books import charging
 from costs.models import ComputeDaily, CostDaily, LedgerEntry, ProfilePeriod, ServerPeriod, UnitsDaily, UsageAttempt
 from costs.money import shown
 from profiles.admin_base import HistoryAdmin, PeopleAdmin
@@ -60,7 +60,7 @@ class UsageAttemptAdmin(HistoryAdmin):
 
     @admin.action(description="Price anew, by the prices known now", permissions=["price"])
     def price_anew(self, request: Any, rows: "QuerySet[UsageAttempt]") -> None:
-        changed = [attempts.reprice(row, by=request.user.pk) for row in rows]
+        changed = [charging.reprice(row, by=request.user.pk) for row in rows]
         count = sum(entry is not None for entry in changed)
         self.message_user(request, f"{count} of {len(changed)} cost something else now.", messages.SUCCESS)
 

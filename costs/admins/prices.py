@@ -14,7 +14,6 @@ from costs.models import ExchangeRate, PriceOverride, PriceRule
 from costs.prices import effects, tables
 from profiles.admin_base import HistoryAdmin, PeopleAdmin
 from profiles.errors import Invalid
-from profiles.models import Role
 
 _SHOWN = ("__str__", "in_words", "tier_min", "service_tier", "valid_from", "valid_to")
 
@@ -96,7 +95,6 @@ class PriceRuleAdmin(_ReadOnly):
 class PriceOverrideAdmin(HistoryAdmin):
     """A brand's own prices; they are entered through the API."""
 
-    minimum_roles = {"view": Role.OWNER}
     list_display = _SHOWN
     list_filter = ("provider", "meter")
     search_fields = ("provider", "model", "source")

@@ -3,6 +3,8 @@
 import logging
 from uuid import UUID
 
+from django.db import transaction
+
 from costs.books.periods import Scope
 from costs.errors import BudgetExceeded
 from costs.models import Budget, Length, Period, ProfilePeriod, ServerBudget, UsageAttempt
@@ -60,6 +62,15 @@ def tell_blocked(attempt: UsageAttempt, error: BudgetExceeded) -> None:
 
 
 def _tell(profile_id: UUID, event: Event, once: str, title: str, text: str, payload: dict[str, object]) -> None:
+    """Telling must never undo what is told: an error goes into the log."""
+    try:
+        with transaction.atomic():
+            _notify(profile_id, event, once, title, text, payload)
+    except Exception:  # the books and the refusal stand
+        log.exception("Profile %s was not told: %s", profile_id, title)
+
+
+def _notify(profile_id: UUID, event: Event, once: str, title: str, text: str, payload: dict[str, object]) -> None:
     profile = Profile.objects.filter(pk=profile_id, state=Profile.State.ACTIVE).first()
     if profile is not None:  # the books outlive it
         notify(

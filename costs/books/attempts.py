@@ -12,18 +12,21 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from costs.books import periods
 from costs.books.alerts import tell_blocked
-from costs.books.ledger import Kind, book
+from costs.books.bills import bill_of
 from costs.errors import AlreadyPaid, BudgetExceeded, NoPrice, OutsideTheDoor, PaidCallUnknown, ProviderStopped
-from costs.models import LedgerEntry, ProviderSwitch, UsageAttempt
-from costs.money import Quantities, as_text, quantities
-from costs.prices.pricebook import STANDARD, Priced, priced
+from costs.models import ProviderSwitch, UsageAttempt
+from costs.money import MOST_MICROS, as_text, quantities, shown
+from costs.prices.pricebook import STANDARD, Priced
+from editai.notify.text import one_line
 from jobs.models import Job, JobEvent
 from profiles.errors import Conflict
 from profiles.models import Profile
+from profiles.scope import OutOfScope
 
 State = UsageAttempt.State
 _OPEN = frozenset({State.RESERVED, State.SENT, State.UNKNOWN})
@@ -55,7 +58,8 @@ class Call:
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
-        parts = (self.job.pk if self.job else "", self.step, self.provider, self.operation, self.about, self.repeat)
+        what = (self.provider, self.model, self.service_tier, self.operation, self.about)
+        parts = (self.job.pk if self.job else "", self.step, self.repeat, *what)
         object.__setattr__(self, "key", hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest())
 
 
@@ -65,19 +69,12 @@ def reserve(profile: Profile, call: Call) -> UsageAttempt:
     Raises BudgetExceeded, NoPrice, ProviderStopped; AlreadyPaid when this was bought before; PaidCallUnknown when it
     may have been.
     """
+    if call.job is not None and call.job.profile_id != profile.pk:
+        raise OutOfScope("A job of another profile cannot be what this is bought for.")
     now = timezone.now()
     estimate = quantities(call.estimate)
     if not estimate:
         raise ValueError("A call without an estimate would pass every budget.")
-    bill = priced(
-        profile_id=profile.pk,
-        provider=call.provider,
-        model=call.model,
-        used=estimate,
-        at=now,
-        service_tier=call.service_tier,
-        up=True,
-    )
     attempt = UsageAttempt(
         profile_id=profile.pk,
         call_key=call.key,
@@ -89,71 +86,104 @@ def reserve(profile: Profile, call: Call) -> UsageAttempt:
         job_kind=call.job.kind if call.job else "",
         project_id=call.project_id,
         estimate=as_text(estimate),
-        reserved_micros=bill.amount_micros,
-        is_unpriced=bool(bill.unpriced),
         occurred_at=now,
         expires_at=now + timedelta(seconds=call.timeout_seconds) + _MARGIN,
     )
+    bill = bill_of(attempt, estimate, up=True)
+    if max(bill.own.amount_micros, bill.server_micros) > MOST_MICROS:
+        raise Conflict(
+            f"This could cost {shown(bill.own.amount_micros)}, more than any one call may: look at its price, or ask "
+            "for less.",
+            code="too_dear",
+        )
+    attempt.reserved_micros, attempt.server_reserved_micros = bill.own.amount_micros, bill.server_micros
+    attempt.is_unpriced = bool(bill.own.unpriced)
     periods.ensure(attempt)
+    _displace(profile, call)
     try:
         with transaction.atomic(durable=True):
-            _admit(attempt, call, bill)
+            _admit(profile, attempt, call, bill.own)
     except BudgetExceeded as error:
-        with transaction.atomic():
-            tell_blocked(attempt, error)
+        tell_blocked(attempt, error)
         raise
     return attempt
 
 
-def _admit(attempt: UsageAttempt, call: Call, bill: Priced) -> None:
+def _admit(profile: Profile, attempt: UsageAttempt, call: Call, bill: Priced) -> None:
     stopped = ProviderSwitch.objects.filter(provider=call.provider, is_stopped=True).first()
     if stopped is not None:
         raise ProviderStopped(
             f"Calls to {call.provider} are stopped on this server. {stopped.reason}".strip(),
             next_step="Ask the operator of this server, then retry.",
         )
-    attempt.attempt_no = _look_back(attempt, call) + 1
+    attempt.attempt_no = _look_back(profile, call) + 1
     limits = periods.limits_of(attempt)
     if bill.unpriced and any(limit.is_hard for limit in limits.values()):
-        raise NoPrice(
-            f"There is no price for {', '.join(bill.unpriced)} of {call.model} ({call.provider}), and a budget that "
-            "must not be passed.",
-            next_step="An operator enters the price, or an owner one of your own; or make the budget only warn.",
-        )
+        raise _no_price(call, bill)
     try:
         with transaction.atomic():
             attempt.save(force_insert=True)
     except IntegrityError:
-        raise Conflict("The very same is being bought by somebody else right now.", code="busy") from None
+        raise _busy() from None
     periods.reserve(attempt, limits)
 
 
-def _look_back(attempt: UsageAttempt, call: Call) -> int:
-    """How many attempts there were for the same thing; raises when one of them forbids another."""
-    before = list(
-        UsageAttempt.objects.filter(profile_id=attempt.profile_id, call_key=call.key)
-        .order_by("attempt_no")
-        .select_for_update()
+def _no_price(call: Call, bill: Priced) -> NoPrice:
+    if bill.no_rate:
+        return NoPrice(
+            f"{call.model} ({call.provider}) is priced in {', '.join(bill.no_rate)}. There is no exchange rate for it, "
+            "and a budget that must not be passed.",
+            next_step="An operator enters the rate; or make the budget only warn.",
+        )
+    return NoPrice(
+        f"There is no price for {', '.join(bill.unpriced)} of {call.model} ({call.provider}), and a budget that must "
+        "not be passed.",
+        next_step="An operator enters the price, or an owner one of your own; or make the budget only warn.",
     )
-    for row in before:
-        if row.state == State.RESERVED:  # its worker has died, or lost the job to this one: it cannot be sent any more
-            _end(row, State.RELEASED, note="Another attempt took its place before it was sent.")
-    sent = [row for row in before if row.state in {State.SENT, State.UNKNOWN, State.SETTLED}]
-    if sent and not _person_said_again(call, sent[-1]):
-        answered = [row for row in sent if row.usage is not None]
-        if answered:
-            raise AlreadyPaid(answered[-1])
-        if not call.may_resend or len(sent) > 1:
-            raise PaidCallUnknown(sent[-1])
+
+
+def _displace(profile: Profile, call: Call) -> None:
+    """Ends reservations of the same thing that were not sent: their worker has died, or lost the job to this one. In a
+    transaction for each, because they may belong to another day. Without a job nobody knows that of one whose time is
+    not over: it keeps this one back."""
+    for row in _earlier(profile, call).filter(state=State.RESERVED):
+        if call.job is None and row.expires_at > timezone.now():
+            raise _busy()
+        _release(row, "Another attempt took its place before it was sent.", from_states=frozenset({State.RESERVED}))
+
+
+def _earlier(profile: Profile, call: Call) -> "QuerySet[UsageAttempt]":
+    rows: QuerySet[UsageAttempt] = UsageAttempt.objects.filter(profile_id=profile.pk, call_key=call.key)
+    return rows.order_by("attempt_no")
+
+
+def _look_back(profile: Profile, call: Call) -> int:
+    """How many attempts there were for the same thing; raises when one of them forbids another."""
+    before = list(_earlier(profile, call).select_for_update())
+    if any(row.state == State.RESERVED for row in before):
+        raise _busy()
+    answered = [row for row in before if row.state == State.SETTLED and row.usage is not None]
+    if answered:
+        raise AlreadyPaid(answered[-1])
+    unclear = [row for row in before if row.state in {State.SENT, State.UNKNOWN, State.SETTLED}]
+    if unclear and not (call.may_resend and len(unclear) == 1) and not _person_said_again(call, unclear[-1]):
+        raise PaidCallUnknown(unclear[-1])
     return len(before)
 
 
 def _person_said_again(call: Call, last: UsageAttempt) -> bool:
-    """Whether somebody has retried the job since: that is the word to call, and pay, once more."""
+    """Whether somebody has said since what became of the last call, or has retried the job: that is the word to call,
+    and pay, once more. Without a job, that it was charged in the end counts as well."""
+    if last.reconciled_at is not None:
+        return True
     if call.job is None:
-        return False
+        return last.state == State.SETTLED
     retried = JobEvent.objects.filter(job=call.job, event=JobEvent.Kind.RETRIED)
     return retried.filter(at__gt=last.occurred_at).exists()
+
+
+def _busy() -> Conflict:
+    return Conflict("The very same is being bought by somebody else right now.", code="busy")
 
 
 def mark_sent(attempt: UsageAttempt) -> None:
@@ -161,67 +191,10 @@ def mark_sent(attempt: UsageAttempt) -> None:
     now = timezone.now()
     with transaction.atomic(durable=True):
         rows = UsageAttempt.objects.filter(profile_id=attempt.profile_id, pk=attempt.pk, state=State.RESERVED)
-        if not rows.update(state=State.SENT, sent_at=now):
+        expires_at = now + (attempt.expires_at - attempt.occurred_at)
+        if not rows.update(state=State.SENT, sent_at=now, expires_at=expires_at):
             raise OutsideTheDoor("This reservation is no longer open: one call, one reservation.")
-    attempt.state, attempt.sent_at = State.SENT, now
-
-
-def settle(attempt: UsageAttempt, used: Quantities, *, model: str = "", request_id: str = "") -> LedgerEntry:
-    """Charges what was used, by the model that the provider says it used. The same attempt again charges nothing more;
-    figures that come after it was charged by its estimate correct that. Returns the entry that charged it."""
-    with transaction.atomic(durable=True):
-        row = _locked(attempt)
-        charge = row.entries.filter(kind=Kind.CHARGE).first()
-        if charge is not None and row.usage is not None:
-            return charge
-        row.usage, row.request_id = as_text(used), request_id[:200]
-        row.model_billed = model[:100] or row.model_requested
-        bill = _bill(row, used)
-        if charge is not None:
-            _correct(row, bill.amount_micros, key=f"figures:{row.pk}", note="The provider's figures came late.")
-            row.needs_reconciliation = bool(bill.unpriced)
-            row.save()
-            return charge
-        entry = _charge(row, bill, used)
-        _copy(row, attempt)
-    return entry
-
-
-def _bill(row: UsageAttempt, used: Quantities) -> Priced:
-    return priced(
-        profile_id=row.profile_id,
-        provider=row.provider,
-        model=row.model_billed or row.model_requested,
-        used=used,
-        at=row.occurred_at,
-        service_tier=row.service_tier,
-    )
-
-
-def _charge(row: UsageAttempt, bill: Priced, used: Quantities) -> LedgerEntry:
-    amount = bill.amount_micros
-    by_estimate = bool(bill.unpriced) and row.reserved_micros > amount  # money went; what was reserved for it counts
-    entry = book(
-        row,
-        Kind.CHARGE,
-        max(amount, row.reserved_micros) if by_estimate else amount,
-        key=f"charge:{row.pk}",
-        bill=bill,
-        used=as_text(used),
-        is_unpriced=bool(bill.unpriced),
-        is_estimated=by_estimate,
-        reserved=_open_reservation(row),
-        note=f"No price for {', '.join(bill.unpriced)}."[:300] if bill.unpriced else "",
-    )
-    row.state, row.ended_at = State.SETTLED, timezone.now()
-    row.is_unpriced = bool(bill.unpriced)
-    row.needs_reconciliation = bool(bill.unpriced)
-    row.save()
-    return entry
-
-
-def _open_reservation(row: UsageAttempt) -> int:
-    return row.reserved_micros if _open(row) else 0
+    attempt.state, attempt.sent_at, attempt.expires_at = State.SENT, now, expires_at
 
 
 def release(attempt: UsageAttempt, why: str) -> bool:
@@ -236,129 +209,44 @@ def release_unsent(attempt: UsageAttempt) -> bool:
 
 def _release(attempt: UsageAttempt, why: str, *, from_states: frozenset[State]) -> bool:
     with transaction.atomic(durable=True):
-        row = _locked(attempt)
+        row = locked(attempt)
         if row.state not in from_states:
             return False
-        _end(row, State.RELEASED, note=why)
-        _copy(row, attempt)
+        end(row, State.RELEASED, note=why)
+        copy(row, attempt)
     return True
 
 
 def lose(attempt: UsageAttempt, why: str) -> bool:
     """It was sent, and nobody knows whether it was charged: the reservation stays. False when it is not `sent`."""
     with transaction.atomic(durable=True):
-        row = _locked(attempt)
+        row = locked(attempt)
         if row.state != State.SENT:
             return False
-        row.state, row.note, row.needs_reconciliation = State.UNKNOWN, why[:300], True
+        row.state, row.note, row.needs_reconciliation = State.UNKNOWN, one_line(why)[:300], True
         row.expires_at = (row.sent_at or row.occurred_at) + timedelta(hours=settings.UNKNOWN_CHARGE_HOURS)
         row.save()
-        _copy(row, attempt)
+        copy(row, attempt)
     return True
 
 
-def charge_estimate(attempt: UsageAttempt) -> bool:
-    """Charges what was reserved, because nothing better became known in time. False when it has ended meanwhile."""
-    with transaction.atomic(durable=True):
-        row = _locked(attempt)
-        if row.state != State.UNKNOWN:
-            return False
-        book(
-            row,
-            Kind.CHARGE,
-            row.reserved_micros,
-            key=f"charge:{row.pk}",
-            is_unpriced=row.is_unpriced,
-            is_estimated=True,
-            reserved=_open_reservation(row),
-            note="Charged as reserved: the answer never came.",
-        )
-        row.state, row.ended_at = State.SETTLED, timezone.now()
-        row.save()
-    return True
-
-
-def reconcile(*, profile: Profile, attempt: UsageAttempt, amount_micros: int, by: UUID, note: str = "") -> UsageAttempt:
-    """A person's word on what the provider really charged for a call: an unclear one ends with it, a charge that is
-    there is corrected. Conflict while the call is under way."""
-    with transaction.atomic(durable=True):
-        row = _locked(attempt)
-        if row.state in {State.RESERVED, State.SENT}:
-            raise Conflict("This call is under way: wait until it has ended.", code="call_under_way")
-        number = row.entries.count()
-        if row.entries.filter(kind=Kind.CHARGE).exists():
-            _correct(row, amount_micros, key=f"reconciled:{row.pk}:{number}", note=note, by=by)
-        elif amount_micros == 0:
-            if _open(row):
-                _end(row, State.RELEASED, note=note or "Not charged, says a person.")
-        else:
-            book(
-                row,
-                Kind.CHARGE,
-                amount_micros,
-                key=f"charge:{row.pk}",
-                reserved=_open_reservation(row),
-                by=by,
-                note=note,
-            )
-            row.state, row.ended_at, row.sent_at = State.SETTLED, timezone.now(), row.sent_at or row.occurred_at
-        row.needs_reconciliation, row.reconciled_at = False, timezone.now()
-        row.save()
-    return row
-
-
-def reprice(attempt: UsageAttempt, *, by: UUID) -> LedgerEntry | None:
-    """Prices a call anew by the rules as they are now known for its moment, and books the difference. None when there
-    is none, or no figures to price."""
-    with transaction.atomic(durable=True):
-        row = _locked(attempt)
-        if row.usage is None or not row.entries.filter(kind=Kind.CHARGE).exists():
-            return None
-        bill = _bill(row, quantities(row.usage))
-        if bill.unpriced:
-            return None
-        entry = _correct(
-            row,
-            bill.amount_micros,
-            key=f"repriced:{row.pk}:{row.entries.count()}",
-            note="Priced anew.",
-            by=by,
-            bill=bill,
-        )
-        row.is_unpriced = row.needs_reconciliation = False
-        row.save()
-    return entry
-
-
-def _correct(
-    row: UsageAttempt, amount_micros: int, *, key: str, note: str, by: UUID | None = None, bill: Priced | None = None
-) -> LedgerEntry | None:
-    """Brings what is booked for a call to `amount_micros`."""
-    difference = amount_micros - sum(row.entries.values_list("amount_micros", flat=True))
-    if difference == 0:
-        return None
-    more: dict[str, Any] = {"bill": bill} if bill is not None else {}
-    kind = Kind.REFUND if difference < 0 else Kind.ADJUSTMENT
-    return book(row, kind, difference, key=key, by=by, note=note[:300], **more)
-
-
-def _open(row: UsageAttempt) -> bool:
+def is_open(row: UsageAttempt) -> bool:
     return row.state in _OPEN
 
 
-def _end(row: UsageAttempt, state: State, *, note: str) -> None:
+def end(row: UsageAttempt, state: State, *, note: str) -> None:
     """Ends an open attempt that cost nothing, in the caller's transaction."""
     periods.give_back(row)
-    row.state, row.ended_at, row.note, row.needs_reconciliation = state, timezone.now(), note[:300], False
+    row.state, row.ended_at, row.note, row.needs_reconciliation = state, timezone.now(), one_line(note)[:300], False
     row.save()
 
 
-def _locked(attempt: UsageAttempt) -> UsageAttempt:
+def locked(attempt: UsageAttempt) -> UsageAttempt:
     row: UsageAttempt = UsageAttempt.objects.select_for_update().get(profile_id=attempt.profile_id, pk=attempt.pk)
     return row
 
 
-def _copy(row: UsageAttempt, attempt: UsageAttempt) -> None:
+def copy(row: UsageAttempt, attempt: UsageAttempt) -> None:
     """What was written, into the object that the caller holds."""
     for one in UsageAttempt._meta.concrete_fields:
         setattr(attempt, one.attname, getattr(row, one.attname))

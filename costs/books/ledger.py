@@ -20,18 +20,19 @@ def book(
     attempt: UsageAttempt,
     kind: LedgerEntry.Kind,
     amount_micros: int,
+    server_micros: int,
     *,
     key: str,
     bill: Priced = _NOTHING,
     used: Mapping[str, str] | None = None,
     is_unpriced: bool = False,
     is_estimated: bool = False,
-    reserved: int = 0,
+    gives_back: bool = False,
     by: UUID | None = None,
     note: str = "",
 ) -> LedgerEntry:
-    """Writes an entry about a call, in the caller's transaction, with the attempt locked. `reserved`: what the call
-    had reserved and does no longer. IntegrityError when an entry with this key is there already."""
+    """Writes an entry about a call, in the caller's transaction, with the attempt locked. `gives_back`: what the call
+    has reserved is free from now on. IntegrityError when an entry with this key is there already."""
     is_charge = kind is Kind.CHARGE
     entry: LedgerEntry = LedgerEntry.objects.create(
         profile_id=attempt.profile_id,
@@ -39,6 +40,7 @@ def book(
         kind=kind,
         attempt=attempt,
         amount_micros=amount_micros,
+        server_micros=server_micros,
         currency=CURRENCY,
         provider=attempt.provider,
         model=attempt.model_billed or attempt.model_requested,
@@ -56,23 +58,16 @@ def book(
     )
     _roll_up(entry, calls=int(is_charge))
     if used:
-        _count_units(entry, bill, used)
+        count_units(entry, bill, used)
     limits = periods.limits_of(attempt)
-    for scope, row in periods.spend(attempt, amount_micros, calls=int(is_charge), reserved=reserved):
-        warn(attempt.profile_id, scope, row, amount_micros, limits.get(scope.key))
+    for scope, row, added in periods.spend(attempt, entry, calls=int(is_charge), gives_back=gives_back):
+        warn(attempt.profile_id, scope, row, added, limits.get(scope.key))  # one that fails undoes nothing
     return entry
 
 
 def _roll_up(entry: LedgerEntry, *, calls: int) -> None:
-    add_to_day(
-        entry.profile_id,
-        {
-            "day": entry.day,
-            "provider": entry.provider,
-            "model": entry.model,
-            "operation": entry.operation,
-            "project_id": entry.project_id or NOBODY,
-        },
+    _roll_up_more(
+        entry,
         amount_micros=entry.amount_micros,
         calls=calls,
         unpriced_calls=calls * entry.is_unpriced,
@@ -80,16 +75,46 @@ def _roll_up(entry: LedgerEntry, *, calls: int) -> None:
     )
 
 
+def _roll_up_more(entry: LedgerEntry, **more: int) -> None:
+    key = {
+        "day": entry.day,
+        "provider": entry.provider,
+        "model": entry.model,
+        "operation": entry.operation,
+        "project_id": entry.project_id or NOBODY,
+    }
+    add_to_day(entry.profile_id, key, **more)
+
+
 def add_to_day(profile_id: UUID, key: Mapping[str, Any], **more: int) -> None:
     """Adds to a row of the roll-up, in the caller's transaction."""
     add(CostDaily, {"profile_id": profile_id, **key}, more)
 
 
-def _count_units(entry: LedgerEntry, bill: Priced, used: Mapping[str, str]) -> None:
+def count_units(entry: LedgerEntry, bill: Priced, used: Mapping[str, str]) -> None:
+    """Adds what a charge used to the units of its day, in the caller's transaction."""
     amounts = {line.meter: line.amount_micros for line in bill.lines}
     for meter, quantity in sorted(used.items()):
-        key = {"profile_id": entry.profile_id, "day": entry.day, "provider": entry.provider, "model": entry.model}
-        add(UnitsDaily, {**key, "meter": meter}, {"quantity": quantity, "amount_micros": amounts.get(meter, 0)})
+        add(UnitsDaily, _units_key(entry, meter), {"quantity": quantity, "amount_micros": amounts.get(meter, 0)})
+
+
+def _units_key(entry: LedgerEntry, meter: str) -> dict[str, Any]:
+    return {
+        "profile_id": entry.profile_id,
+        "day": entry.day,
+        "provider": entry.provider,
+        "model": entry.model,
+        "meter": meter,
+    }
+
+
+def now_priced(charge: LedgerEntry, bill: Priced) -> None:
+    """Takes a charge out of those that had no price, in the caller's transaction; its units say what they cost."""
+    _roll_up_more(charge, unpriced_calls=-1)
+    had_one = {line["meter"] for line in charge.lines}
+    for line in bill.lines:
+        if line.meter not in had_one:
+            add(UnitsDaily, _units_key(charge, line.meter), {"amount_micros": line.amount_micros})
 
 
 def add(model: Any, key: Mapping[str, Any], more: Mapping[str, Any]) -> None:

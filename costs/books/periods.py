@@ -13,6 +13,7 @@ from costs.errors import BudgetExceeded
 from costs.models import (
     ALL_PROVIDERS,
     Budget,
+    LedgerEntry,
     Length,
     Period,
     ProfilePeriod,
@@ -100,8 +101,8 @@ def _row(scope: Scope, attempt: UsageAttempt) -> Any:
 def reserve(attempt: UsageAttempt, limits: Limits) -> None:
     """Reserves what the call may cost in every period, in the caller's transaction. BudgetExceeded when a hard budget
     would be passed: then the transaction must be rolled back."""
-    amount = attempt.reserved_micros
     for scope in scopes_of(attempt):
+        amount = reserved_in(scope, attempt)
         limit = limits.get(scope.key)
         if not _admit(_row(scope, attempt), amount, limit):
             assert limit is not None
@@ -118,11 +119,13 @@ def _admit(row: Any, amount: int, limit: Budget | ServerBudget | None) -> bool:
 def _exceeded(scope: Scope, limit: Budget | ServerBudget, now: Period, amount: int) -> BudgetExceeded:
     enough = now.spent_micros + now.reserved_micros + amount
     left = max(0, limit.cap_micros - now.spent_micros - now.reserved_micros)
+    waiting_helps = scope.period != Length.JOB and amount <= limit.cap_micros
     if scope.model is ServerPeriod:  # its figures are about other brands too
         return BudgetExceeded(
             f"This may cost {shown(amount)}, and {scope.words()} has no room for it.",
             details=[{"budget": "server", "period": scope.period, "provider": scope.provider, "of": scope.of}],
-            next_step="Ask the operator of this server to raise it, or wait until the period has ended; then retry.",
+            next_step="Ask the operator of this server to raise it"
+            + (", or wait until the period has ended; then retry." if waiting_helps else ", then retry."),
         )
     return BudgetExceeded(
         f"This may cost {shown(amount)}, but {scope.words()} has {shown(left)} left of {shown(limit.cap_micros)} "
@@ -141,24 +144,32 @@ def _exceeded(scope: Scope, limit: Budget | ServerBudget, now: Period, amount: i
             }
         ],
         next_step=f"An owner can raise it to {shown(enough)} or more"
-        + (", or wait until the period has ended; then retry." if scope.period != Length.JOB else ", then retry."),
+        + (", or wait until the period has ended; then retry." if waiting_helps else ", then retry."),
     )
+
+
+def reserved_in(scope: Scope, attempt: UsageAttempt) -> int:
+    """What a call has reserved in a period."""
+    return attempt.server_reserved_micros if scope.model is ServerPeriod else attempt.reserved_micros
 
 
 def give_back(attempt: UsageAttempt) -> None:
     """Takes the reservation of a call out of every period, in the caller's transaction."""
     for scope in scopes_of(attempt):
-        _row(scope, attempt).update(reserved_micros=F("reserved_micros") - attempt.reserved_micros)
+        _row(scope, attempt).update(reserved_micros=F("reserved_micros") - reserved_in(scope, attempt))
 
 
-def spend(attempt: UsageAttempt, amount: int, *, calls: int, reserved: int) -> Iterator[tuple[Scope, Period]]:
-    """Books `amount` in every period and takes `reserved` out of it, in the caller's transaction. May pass a cap: it is
-    the truth. Gives the rows of the profile as they are then."""
+def spend(
+    attempt: UsageAttempt, entry: LedgerEntry, *, calls: int, gives_back: bool
+) -> Iterator[tuple[Scope, Period, int]]:
+    """Books an entry in every period, and with `gives_back` takes the reservation of its call out of it, in the
+    caller's transaction. May pass a cap: it is the truth. Gives each row as it is then, with what was added to it."""
     for scope in scopes_of(attempt):
         row = _row(scope, attempt)
+        amount = entry.server_micros if scope.model is ServerPeriod else entry.amount_micros
         row.update(
             spent_micros=F("spent_micros") + amount,
-            reserved_micros=F("reserved_micros") - reserved,
+            reserved_micros=F("reserved_micros") - (reserved_in(scope, attempt) if gives_back else 0),
             calls=F("calls") + calls,
         )
-        yield scope, row.get()
+        yield scope, row.get(), amount

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce, TruncMonth
 
-from costs.books.periods import scopes_of
+from costs.books.periods import reserved_in, scopes_of
 from costs.models import NOBODY, CostDaily, LedgerEntry, Length, ProfilePeriod, ServerPeriod, UsageAttempt
 from profiles import scope
 
@@ -46,12 +46,19 @@ def differences() -> list[Difference]:
 @contextmanager
 def _one_moment() -> Iterator[None]:
     """All reads see the books as they were at one moment, whatever is booked meanwhile."""
-    is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if is_outermost and connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    if connection.in_atomic_block:
         yield
+    elif connection.vendor == "postgresql":
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield
+    else:  # Django's own transactions keep all writers out on SQLite: this one only reads
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
 
 
 def _first(what: str, books: dict[Key, Any], claims: dict[Key, Any], nothing: Any) -> Difference | None:
@@ -70,16 +77,17 @@ def _spent() -> Iterator[tuple[str, Sums, Sums, Any]]:
         for more in ((), ("provider",)):
             name = f"Spent in a {period}{' at a provider' if more else ''}"
             yield name, _books(ledger, "profile_id", column, *more), _periods(period, more, "profile_id"), (0, 0)
-            yield f"{name}, on the server", _books(ledger, column, *more), _periods(period, more), (0, 0)
+            server = _books(ledger, column, *more, amount="server_micros")
+            yield f"{name}, on the server", server, _periods(period, more), (0, 0)
     jobs = ledger.exclude(job_id=None)
     by_job = {(profile, str(job)): sums for (profile, job), sums in _books(jobs, "profile_id", "job_id").items()}
     claimed = _claims(ProfilePeriod.objects.filter(period=Length.JOB), "profile_id", "of")
     yield "Spent in a job", by_job, claimed, (0, 0)
 
 
-def _books(ledger: "QuerySet[Any]", *by: str) -> Sums:
+def _books(ledger: "QuerySet[Any]", *by: str, amount: str = "amount_micros") -> Sums:
     charges = Count("id", filter=Q(kind=LedgerEntry.Kind.CHARGE))
-    return _sums(ledger, by, Sum("amount_micros"), charges)
+    return _sums(ledger, by, Sum(amount), charges)
 
 
 def _roll_up(*by: str) -> Sums:
@@ -109,9 +117,9 @@ def _reserved() -> Iterator[tuple[str, Any, Any, Any]]:
         for one in scopes_of(attempt):
             key = (one.period, one.provider, one.of)
             if one.model is ProfilePeriod:
-                own[(attempt.profile_id, *key)] += attempt.reserved_micros
+                own[(attempt.profile_id, *key)] += reserved_in(one, attempt)
             else:
-                server[key] += attempt.reserved_micros
+                server[key] += reserved_in(one, attempt)
     for what, books, model, owner in (
         ("Reserved", own, ProfilePeriod, ("profile_id",)),
         ("Reserved on the server", server, ServerPeriod, ()),

@@ -40,5 +40,5 @@ def paid_with_retries(
                 wait = random.uniform(0, _FIRST_WAIT * 2**tries)
             if not error.may_pass or tries == MOST_TRIES or wait > LONGEST_WAIT:
                 raise
-        sleep(wait)
+        sleep(max(0.0, wait))
         tries += 1

@@ -8,7 +8,7 @@ import logging
 
 from django.utils import timezone
 
-from costs.books import attempts
+from costs.books import attempts, charging
 from costs.models import UsageAttempt
 from profiles import scope
 
@@ -36,4 +36,4 @@ def _end(attempt: UsageAttempt) -> bool:
         return attempts.release_unsent(attempt)
     if attempt.state == attempts.State.SENT:
         return attempts.lose(attempt, "Its process ended before the answer was booked.")
-    return attempts.charge_estimate(attempt)
+    return charging.charge_estimate(attempt)

@@ -18,8 +18,9 @@ class UsageAttempt(Booked):
     call leaves; what kills the process cannot lose it.
 
     `call_key` says what is paid for, `attempt_no` counts the calls for it. `estimate` and `usage`: quantities by meter,
-    as decimal text. `reserved_micros`: the most that it may cost. `occurred_at`: the moment of the reservation; it
-    decides the price and the day. `expires_at`: when the sweeper looks after it.
+    as decimal text. `reserved_micros`: the most that it may cost; `server_reserved_micros`: by the common prices alone,
+    for the budgets of the server, which no price of a profile's own may move. `occurred_at`: the moment of the
+    reservation; it decides the price and the day. `expires_at`: when the sweeper looks after it.
     """
 
     class State(models.TextChoices):
@@ -43,6 +44,7 @@ class UsageAttempt(Booked):
     estimate = models.JSONField(default=dict)
     usage = models.JSONField(null=True, blank=True)
     reserved_micros = models.BigIntegerField(default=0)
+    server_reserved_micros = models.BigIntegerField(default=0)
     is_unpriced = models.BooleanField(default=False, help_text="No rule had a price for all that was to be used.")
     request_id = models.CharField(max_length=200, blank=True)
     occurred_at = models.DateTimeField()
@@ -59,7 +61,10 @@ class UsageAttempt(Booked):
         constraints = [
             models.UniqueConstraint(fields=["profile_id", "id"], name="usageattempt_tenant"),
             models.UniqueConstraint(fields=["profile_id", "call_key", "attempt_no"], name="one_row_for_an_attempt"),
-            models.CheckConstraint(condition=Q(reserved_micros__gte=0, attempt_no__gte=1), name="usageattempt_counts"),
+            models.CheckConstraint(
+                condition=Q(reserved_micros__gte=0, server_reserved_micros__gte=0, attempt_no__gte=1),
+                name="usageattempt_counts",
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=["reserved", "released"])
                 | Q(state__in=["sent", "settled", "unknown"], sent_at__isnull=False),
@@ -91,6 +96,7 @@ class LedgerEntry(Booked):
     """One amount. `lines`: how a charge comes about, one line a meter, each with its rule. `key` makes it happen once.
 
     `is_unpriced`: a part of it, or all, had no price; `is_estimated`: the reservation, because no figures came.
+    `server_micros`: what counts against the budgets of the server, by the common prices.
     """
 
     class Kind(models.TextChoices):
@@ -102,6 +108,7 @@ class LedgerEntry(Booked):
     kind = models.CharField(max_length=10, choices=Kind.choices)
     attempt = models.ForeignKey(UsageAttempt, on_delete=models.PROTECT, related_name="entries")
     amount_micros = models.BigIntegerField()
+    server_micros = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     provider = models.CharField(max_length=40)
     model = models.CharField(max_length=100)

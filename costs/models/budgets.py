@@ -2,6 +2,7 @@
 server's day or month; all providers together, and each alone); it is there whether or not anybody set a budget, so
 that a budget set in the middle of a month knows what the month has cost."""
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -9,6 +10,8 @@ from django.utils import timezone
 from profiles.tenancy import Booked, ProfileOwned, new_id
 
 ALL_PROVIDERS = ""
+MOST = 10**15  # micros
+CAP = [MinValueValidator(0), MaxValueValidator(MOST)]
 
 
 class Length(models.TextChoices):
@@ -24,8 +27,8 @@ class Budget(ProfileOwned):
 
     period = models.CharField(max_length=5, choices=Length.choices)
     provider = models.CharField(max_length=40, blank=True, default=ALL_PROVIDERS, help_text="Empty: all together.")
-    cap_micros = models.BigIntegerField()
-    is_hard = models.BooleanField(default=True)
+    cap_micros = models.BigIntegerField(validators=CAP, help_text="Millionths of the book currency.")
+    is_hard = models.BooleanField(default=True, help_text="Refuse what could pass it; else only warn.")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta(ProfileOwned.Meta):
@@ -33,6 +36,11 @@ class Budget(ProfileOwned):
         constraints = [
             models.UniqueConstraint(fields=["profile", "period", "provider"], name="one_budget_of_a_kind"),
             models.CheckConstraint(condition=Q(cap_micros__gte=0), name="budget_is_not_negative"),
+            models.CheckConstraint(
+                condition=~Q(period="job") | Q(provider=""),
+                name="a_budget_of_jobs_is_for_all_providers",
+                violation_error_message="A job's budget is for all providers together.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -45,7 +53,7 @@ class ServerBudget(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     period = models.CharField(max_length=5, choices=[choice for choice in Length.choices if choice[0] != "job"])
     provider = models.CharField(max_length=40, blank=True, default=ALL_PROVIDERS, help_text="Empty: all together.")
-    cap_micros = models.BigIntegerField(help_text="Millionths of the book currency.")
+    cap_micros = models.BigIntegerField(validators=CAP, help_text="Millionths of the book currency.")
     is_hard = models.BooleanField(default=True, help_text="Refuse what could pass it; else only warn.")
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -10,10 +10,8 @@ class ComputeDaily(ProfileOwned):
 
     day = models.DateField()
     job_kind = models.CharField(max_length=60)
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0, help_text="Those that took any.")
     cpu_seconds = models.FloatField(default=0)
-    bytes_read = models.BigIntegerField(default=0)
-    bytes_written = models.BigIntegerField(default=0)
 
     class Meta(ProfileOwned.Meta):
         ordering = ("-day", "job_kind")

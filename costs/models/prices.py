@@ -1,6 +1,7 @@
 """The price book: dated rules that never change. A change of price is the end of one rule and a new one; the database
 itself refuses everything else (`costs.guards`), and two rules that would hold at once."""
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -24,6 +25,7 @@ class Meter(models.TextChoices):
     REQUEST = "request", "requests"
 
 
+is_currency = RegexValidator(r"^[A-Z]{3}\Z", "A currency has three capital letters, as in USD.")
 PROMPT = (Meter.TEXT, Meter.IMAGE, Meter.VIDEO, Meter.AUDIO, Meter.CACHED)
 
 
@@ -45,8 +47,8 @@ class Price(models.Model):
     match = models.CharField(max_length=6, choices=Match.choices, default=Match.EXACT)
     meter = models.CharField(max_length=20, choices=Meter.choices)
     per_quantity = models.PositiveIntegerField(default=1, help_text="The price is for so many.")
-    unit_price = models.DecimalField(max_digits=20, decimal_places=12)
-    currency = models.CharField(max_length=3, default="USD")
+    unit_price = models.DecimalField(max_digits=15, decimal_places=12)  # digits that SQLite keeps exactly
+    currency = models.CharField(max_length=3, default="USD", validators=[is_currency])
     tier_min = models.PositiveBigIntegerField(default=0, help_text="From so many prompt tokens on.")
     service_tier = models.CharField(max_length=20, default="standard", help_text="As in standard, batch, flex.")
     valid_from = models.DateTimeField()
@@ -111,7 +113,7 @@ class ExchangeRate(models.Model):
     """What one unit of a currency is worth in the currency of the books, from a moment on. Rates are only added."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    currency = models.CharField(max_length=3)
+    currency = models.CharField(max_length=3, validators=[is_currency])
     rate = models.DecimalField(max_digits=18, decimal_places=9, help_text="Book currency for one unit of this one.")
     valid_from = models.DateTimeField()
     source = models.CharField(max_length=300)

@@ -11,7 +11,8 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from costs.models import Price, UnitsDaily
-from costs.money import EXACT, day_of, micros, shown
+from costs.money import CURRENCY, EXACT, day_of, micros, shown
+from costs.prices.pricebook import STANDARD
 from costs.prices.tables import Change
 from profiles import scope
 
@@ -21,7 +22,8 @@ _DAYS = 30
 @dataclass(frozen=True)
 class Effect:
     """`before` and `after` in words; `lately`: what all profiles were charged for this meter of this model in the last
-    thirty days, and what it would have been; empty when nothing was used, or the currency is another one."""
+    thirty days, and what it would have been; empty when nothing was used, and for a price of a tier or in another
+    currency, whose share nobody knows."""
 
     change: Change
     before: str
@@ -49,7 +51,8 @@ def _used() -> list[dict[str, Any]]:
 
 def _lately(change: Change, used: list[dict[str, Any]]) -> str:
     price = change.price
-    if change.what not in {"new", "replaces"} or price.currency != "USD" or price.service_tier != "standard":
+    is_plain = price.currency == CURRENCY and price.service_tier == STANDARD and price.tier_min == 0
+    if change.what not in {"new", "replaces"} or not is_plain:
         return ""
     fitting = [
         row

@@ -43,10 +43,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Priced:
-    """`unpriced`: the meters for which there is no rule, or no exchange rate. `amount_micros` is that of the lines."""
+    """`unpriced`: the meters for which there is no rule, or (then its currency is in `no_rate`) no exchange rate.
+    `amount_micros` is that of the lines."""
 
     lines: tuple[Line, ...]
     unpriced: tuple[str, ...]
+    no_rate: tuple[str, ...] = ()
 
     @property
     def amount_micros(self) -> int:
@@ -55,7 +57,7 @@ class Priced:
 
 def priced(
     *,
-    profile_id: UUID,
+    profile_id: UUID | None,
     provider: str,
     model: str,
     used: Quantities,
@@ -63,19 +65,21 @@ def priced(
     service_tier: str = STANDARD,
     up: bool = False,
 ) -> Priced:
-    """What `used` of `model` costs a profile at the moment `at`. `up`: rounded up, for a reservation."""
+    """What `used` of `model` costs a profile at the moment `at`; None: by the common prices alone. `up`: rounded up,
+    for a reservation."""
     rules = rules_for(profile_id, provider, at).filter_tier(service_tier)
     prompt = sum((used.get(meter, Decimal(0)) for meter in PROMPT), Decimal(0))
     rates = _Rates(at)
-    lines, unpriced = [], []
+    lines, unpriced, no_rate = [], [], set[str]()
     for meter, quantity in sorted(used.items()):
         rule = rules.best(model, meter, prompt)
         rate = rates.of(rule.currency) if rule is not None else None
         if rule is None or rate is None:
             unpriced.append(meter)
+            no_rate |= {rule.currency} if rule is not None else set()
         else:
             lines.append(_line(rule, meter, quantity, rate, up))
-    return Priced(tuple(lines), tuple(unpriced))
+    return Priced(tuple(lines), tuple(unpriced), tuple(sorted(no_rate)))
 
 
 def _line(rule: Price, meter: str, quantity: Decimal, rate: Decimal, up: bool) -> Line:
@@ -98,10 +102,11 @@ def in_force(rules: "QuerySet[Any]", at: datetime) -> "QuerySet[Any]":
     return rules.filter(Q(valid_to=None) | Q(valid_to__gt=at), valid_from__lte=at)
 
 
-def rules_for(profile_id: UUID, provider: str, at: datetime) -> "Rules":
+def rules_for(profile_id: UUID | None, provider: str, at: datetime) -> "Rules":
     """The rules for a provider that hold at the moment `at`, the profile's own first."""
     own = PriceOverride.objects.filter(profile_id=profile_id, provider=provider)
-    return Rules(list(in_force(own, at)), list(in_force(PriceRule.objects.filter(provider=provider), at)))
+    common = list(in_force(PriceRule.objects.filter(provider=provider), at))
+    return Rules(list(in_force(own, at)) if profile_id else [], common)
 
 
 class Rules:
@@ -116,7 +121,7 @@ class Rules:
     def best(self, model: str, meter: str, prompt: Decimal) -> Price | None:
         """The one that counts for a meter of a model and a prompt of so many tokens."""
         for rules in self._both():
-            fitting = [rule for rule in rules if rule.meter == meter and rule.tier_min <= prompt and _fits(rule, model)]
+            fitting = [rule for rule in rules if rule.meter == meter and rule.tier_min <= prompt and fits(rule, model)]
             if fitting:
                 return max(fitting, key=lambda rule: (_nearness(rule, model), rule.tier_min, rule.valid_from))
         return None
@@ -125,7 +130,8 @@ class Rules:
         return self.own, self.common
 
 
-def _fits(rule: Price, model: str) -> bool:
+def fits(rule: Price, model: str) -> bool:
+    """Whether a rule is about a model of this name."""
     if rule.match == Price.Match.PREFIX:
         return model.startswith(rule.model)
     return rule.model in {model, _VERSION.sub("", model)}
@@ -133,6 +139,11 @@ def _fits(rule: Price, model: str) -> bool:
 
 def _nearness(rule: Price, model: str) -> tuple[bool, bool, int]:
     return rule.match == Price.Match.EXACT, rule.model == model, len(rule.model)
+
+
+def has_rate(currency: str, at: datetime) -> bool:
+    """Whether amounts in a currency can be converted at the moment `at`."""
+    return _Rates(at).of(currency) is not None
 
 
 class _Rates:

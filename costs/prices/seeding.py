@@ -6,8 +6,10 @@ What an operator entered is never ended by them, nor is anything that is in the 
 from typing import Any
 
 from django.apps import apps as global_apps
+from django.db import transaction
 from django.utils import timezone
 
+from costs.prices.pricebook import fits
 from costs.prices.tables import SEED, end, key_of, read
 
 _SEEDED, _ENTERED = "seeded", "entered"
@@ -19,25 +21,41 @@ def seed(*, using: str, apps: Any = global_apps, **_: Any) -> None:
         rules = apps.get_model("costs", "PriceRule").objects.using(using)
     except LookupError:  # migrated back to before there were prices
         return
-    known: dict[tuple[Any, ...], list[Any]] = {}
-    for rule in rules.all():
-        known.setdefault(key_of(rule), []).append(rule)
-    new = []
-    for price in read(SEED.read_text()):
-        same = known.setdefault(key_of(price), [])
-        if not _is_news(price, same):
-            continue
-        for rule in same:
-            if rule.valid_to is None or rule.valid_to > price.valid_from:  # what was in force until now stays
-                price.valid_from = max(price.valid_from, timezone.now())
-                end(rule, price.valid_from)
-        values = {field.attname: getattr(price, field.attname) for field in price._meta.concrete_fields}
-        row = rules.model(**{**values, "origin": _SEEDED})
-        same.append(row)
-        new.append(row)
-    rules.bulk_create(new)
+    with transaction.atomic(using=using):
+        book = list(rules.all())
+        for price in read(SEED.read_text()):
+            row = _take(price, book)
+            if row is not None:
+                values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+                book.append(rules.create(**{**values, "origin": _SEEDED}))
 
 
-def _is_news(price: Any, same: list[Any]) -> bool:
-    """Whether the book knows nothing as new about the same thing, and nobody entered anything of it."""
-    return all(rule.valid_from < price.valid_from and rule.origin != _ENTERED for rule in same)
+def _take(price: Any, book: list[Any]) -> Any:
+    """The price as it enters the book, after what it follows was ended; None when it is no news, or over already. What
+    was in force until now stays."""
+    same = [rule for rule in book if key_of(rule) == key_of(price)]
+    if not _is_news(price, same, book):
+        return None
+    now = timezone.now()
+    overlapping = [rule for rule in same if rule.valid_to is None or rule.valid_to > price.valid_from]
+    for rule in overlapping:
+        price.valid_from = max(price.valid_from, min(rule.valid_to or now, now))
+    if price.valid_to is not None and price.valid_to <= price.valid_from:
+        return None
+    for rule in overlapping:
+        if rule.valid_to is None or rule.valid_to > price.valid_from:
+            end(rule, price.valid_from)
+    return price
+
+
+def _is_news(price: Any, same: list[Any], book: list[Any]) -> bool:
+    """Whether the book knows nothing as new about the same thing, and nobody entered a price that is about it too."""
+    if any(rule.valid_from >= price.valid_from for rule in same):
+        return False
+    entered = (rule for rule in book if rule.origin == _ENTERED and _is_about(rule, price))
+    return not any(fits(rule, price.model) for rule in entered)
+
+
+def _is_about(rule: Any, price: Any) -> bool:
+    names = ("provider", "meter", "service_tier", "tier_min")
+    return all(getattr(rule, name) == getattr(price, name) for name in names)

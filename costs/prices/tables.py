@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from costs.csv_export import is_formula, safe
 from costs.guards import PRICE_KEY
 from costs.models import Meter, Price, PriceRule
+from costs.money import CURRENCY
+from costs.prices.pricebook import has_rate
 from profiles.errors import Invalid
 
 SEED = Path(__file__).with_name("prices.csv")
@@ -32,7 +35,7 @@ DEFAULTS = {"match": "exact", "per_quantity": "1", "currency": "USD", "tier_min"
 MAX_BYTES = 2**20
 MAX_ROWS = 5_000
 MOST_ERRORS = 20  # that are shown
-_JUST_NOW = timedelta(minutes=1)  # ago is no past
+JUST_NOW = timedelta(minutes=1)  # ago is no past
 
 
 @dataclass
@@ -78,7 +81,7 @@ def _said(error: Exception) -> str:
 def _prices(cells: dict[Any, Any], now: datetime) -> list[PriceRule]:
     if None in cells or None in cells.values():
         raise ValueError("it has more or fewer cells than the first line")
-    values = {name: cells.get(name, "").strip() or DEFAULTS.get(name, "") for name in COLUMNS}
+    values = {name: _plain(cells.get(name, "")) or DEFAULTS.get(name, "") for name in COLUMNS}
     if unknown := set(cells) - set(COLUMNS):
         raise ValueError(f"unknown column {min(unknown)}")
     found = []
@@ -103,6 +106,12 @@ def _prices(cells: dict[Any, Any], now: datetime) -> list[PriceRule]:
     return found
 
 
+def _plain(cell: str) -> str:
+    """A cell without what `write` puts before text that a spreadsheet would calculate."""
+    text = cell.strip()
+    return text[1:] if text.startswith("'") and is_formula(text[1:]) else text
+
+
 def _check(price: PriceRule) -> None:
     """What the database would refuse, said before; asking it (`full_clean`) takes a query for each."""
     if price.unit_price < 0 or price.per_quantity < 1:
@@ -111,16 +120,21 @@ def _check(price: PriceRule) -> None:
         raise ValueError("model is empty")
     if price.valid_to is not None and price.valid_to < price.valid_from:
         raise ValueError("valid_to lies before valid_from")
+    if price.currency != CURRENCY and not has_rate(price.currency, timezone.now()):
+        raise ValueError(f"there is no exchange rate for {price.currency}: enter one first")
 
 
 def _moment(text: str, name: str) -> datetime | None:
     if not text:
         return None
-    day = parse_date(text) if len(text) == 10 else None
-    moment = datetime.combine(day, time(), UTC) if day else parse_datetime(text)
-    if moment is None:
-        raise ValueError(f"{name} is no time as in 2027-01-01T00:00:00Z")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        day = parse_date(text) if len(text) == 10 else None
+        moment = datetime.combine(day, time(), UTC) if day else parse_datetime(text)
+        if moment is not None:
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        moment = None
+    raise ValueError(f"{name} is no time as in 2027-01-01T00:00:00Z")
 
 
 def _date(text: str) -> date:
@@ -143,11 +157,20 @@ def plan_against(book: Sequence[Any], prices: Iterable[Any], now: datetime) -> l
     changes = []
     for price in prices:
         same = known.setdefault(key_of(price), [])
+        _end_where_the_next_begins(price, same)
         change = _change(price, [rule for rule in same if _overlap(rule, price)], now)
         if change.what in {"new", "replaces"}:
             same[:] = [rule for rule in same if rule not in change.replaced] + [price]
         changes.append(change)
     return changes
+
+
+def _end_where_the_next_begins(price: Any, same: Iterable[Any]) -> None:
+    """A price until further notice leaves alone what is planned after it."""
+    holding = (rule for rule in same if rule.valid_to != rule.valid_from)
+    later = [rule.valid_from for rule in holding if rule.valid_from > price.valid_from]
+    if price.valid_to is None and later:
+        price.valid_to = min(later)
 
 
 def key_of(rule: Any) -> tuple[Any, ...]:
@@ -167,7 +190,7 @@ def _change(price: Any, overlapping: Sequence[Any], now: datetime) -> Change:
             return Change("unchanged", price)
     if any(rule._state.adding for rule in overlapping):
         return Change("refused", price, why="The file itself holds another price for the same time.")
-    if any(rule.valid_from <= now and price.valid_from < now - _JUST_NOW for rule in overlapping):
+    if any(rule.valid_from <= now and price.valid_from < now - JUST_NOW for rule in overlapping):
         return Change(
             "refused", price, overlapping, "A price that was in force stays: let the new one begin now, or later."
         )
@@ -185,11 +208,14 @@ def apply(changes: Sequence[Change]) -> int:
     if refused:
         raise Invalid(f"{refused[0].price}: {refused[0].why}", code="prices_refused")
     wanted = [change for change in changes if change.what in {"new", "replaces"}]
-    with transaction.atomic():
-        for change in wanted:
-            for rule in change.replaced:
-                end(rule, change.price.valid_from)
-            change.price.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            for change in wanted:
+                for rule in change.replaced:
+                    end(rule, change.price.valid_from)
+                change.price.save(force_insert=True)
+    except IntegrityError as error:
+        raise Invalid("Somebody has just entered another price for the same. Look again.", code="busy") from error
     return len(wanted)
 
 
@@ -214,4 +240,4 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
-    return value.isoformat() if isinstance(value, datetime | date) else str(value)
+    return value.isoformat() if isinstance(value, datetime | date) else safe(str(value))

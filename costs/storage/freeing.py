@@ -79,14 +79,13 @@ def free_up(
     wanted = _named(kinds)
     before = None if older_than_days is None else timezone.now() - timedelta(days=older_than_days)
     clock = _Clock(seconds)
-    stored = amounts(profile)
-    total = sum((one.bytes for one in stored.values()), 0)
+    total = sum(one.bytes for one in amounts(profile).values())
     results = []
     for kind in wanted:
         if kind is None:
             results.append(_trash(profile, before, dry_run, clock))
         else:
-            results.append(_kind(kind, profile, before, dry_run, clock, stored.get(kind.name, Amount())))
+            results.append(_kind(kind, profile, before, dry_run, clock))
     freed = sum(one.goes.bytes for one in results)
     after = total - freed if dry_run else sum(one.bytes for one in amounts(profile).values())
     return Result(dry_run, not clock.ran_out, total, after, results)
@@ -116,9 +115,7 @@ def _named(names: Collection[str] | None) -> list[StorageKind | None]:
 # --- what can be made again ----------------------------------------------------------------------------
 
 
-def _kind(
-    kind: StorageKind, profile: Profile, before: datetime | None, dry_run: bool, clock: _Clock, stored: Amount
-) -> KindResult:
+def _kind(kind: StorageKind, profile: Profile, before: datetime | None, dry_run: bool, clock: _Clock) -> KindResult:
     result = KindResult(kind.name, kind.label)
     again = kind.again
     judged = Amount()
@@ -126,7 +123,9 @@ def _kind(
         result.goes = going(again, profile, before) if dry_run else _free(again, profile, before, clock)
         result.stays = _stays(again, profile, before, dry_run)
         judged = sum((stay.amount for stay in result.stays), result.goes)
-    rest = stored - judged
+    # as it is now: somebody else may be freeing, too
+    there = amounts(profile).get(kind.name, Amount()) + (Amount() if dry_run else result.goes)
+    rest = there - judged
     if rest.files:
         result.stays.append(Stay(KEPT, kind.kept, rest))
     return result

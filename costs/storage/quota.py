@@ -70,8 +70,8 @@ def _refuse(quota: int, used: int, coming: int) -> NoReturn:
     left = max(0, quota - used)
     raise TooLarge(
         f"There is no room for this upload: this brand may keep {in_words(quota)}, {in_words(used)} are used and "
-        f"{in_words(left)} are left, and the upload has {in_words(coming)} or more. Free up storage, empty the trash, "
-        "or ask whoever runs this server for more.",
+        f"{in_words(left)} are left, and the upload has {in_words(coming)} or more. An owner can free up storage or "
+        "empty the trash; whoever runs this server can allow more.",
         code="storage_quota",
         details=[{"quota_bytes": quota, "used_bytes": used, "remaining_bytes": left, "upload_bytes": max(coming, 0)}],
     )

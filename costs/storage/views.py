@@ -12,7 +12,7 @@ from costs.storage.freeing import free_up
 from costs.storage.retention import retention_set
 from costs.storage.serializers import FreedSerializer, FreeUpSerializer, RetentionSerializer, StorageSerializer
 from profiles.api.viewsets import ProfileViewSet
-from profiles.models import Role
+from profiles.models import Ceiling, Role
 
 SECONDS = 20.0  # that one call frees files for; what is left goes with the next
 
@@ -24,6 +24,7 @@ class StorageViewSet(ProfileViewSet):
     serializer_class = StorageSerializer
     input_serializers = {"partial_update": RetentionSerializer, "free_up": FreeUpSerializer}
     roles = {"partial_update": Role.OWNER, "free_up": Role.OWNER}
+    ceilings = {"partial_update": Ceiling.FULL, "free_up": Ceiling.FULL}
     filter_backends = ()
     pagination_class = None
 

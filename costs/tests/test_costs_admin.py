@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from conftest import Person
-from costs.books import attempts
+from costs.books import attempts, charging
 from costs.models import Budget, ExchangeRate, LedgerEntry, PriceRule, ProviderSwitch, ServerBudget, UsageAttempt
 from costs.tests.conftest import call_for, price
 from profiles import scope
@@ -105,6 +105,47 @@ def test_owners_set_a_budget(owner: Person, viewer: Person) -> None:
     assert "1.00\N{NO-BREAK SPACE}USD" in page(owner).get(reverse("admin:costs_budget_changelist")).content.decode()
 
 
+def test_a_budget_that_is_there_already_is_changed(owner: Person) -> None:
+    url, client = reverse("admin:costs_budget_add"), page(owner)
+    for cap in ("1000000", "2000000"):
+        body = {"period": "month", "provider": "", "cap_micros": cap, "is_hard": "on"}
+        assert client.post(url, body).status_code == 302
+    with scope.activate(owner.profile.pk):
+        row = Budget.objects.get()
+    assert row.cap_micros == 2_000_000
+    change = reverse("admin:costs_budget_change", args=[row.pk])
+    assert client.post(change, {"cap_micros": "7"}).status_code == 302
+    with scope.activate(owner.profile.pk):
+        row.refresh_from_db()
+    assert (row.cap_micros, row.is_hard, row.period) == (7, False, "month")
+
+
+@pytest.mark.parametrize("more", [{"provider": "metre"}, {"cap_micros": str(10**16)}, {"cap_micros": "-1"}])
+def test_a_limit_that_would_limit_nothing_is_refused(owner: Person, more: dict[str, str]) -> None:
+    body = {"period": "month", "provider": "", "cap_micros": "1", "is_hard": "on", **more}
+    client = page(owner, superuser=True)
+    for model in ("budget", "serverbudget"):
+        assert client.post(reverse(f"admin:costs_{model}_add"), body).status_code == 200
+    switch = {"provider": "metre", "is_stopped": "on"}
+    assert client.post(reverse("admin:costs_providerswitch_add"), switch).status_code == 200
+    assert not ServerBudget.objects.exists()
+    assert not ProviderSwitch.objects.exists()
+
+
+def test_a_budget_of_jobs_is_for_all_providers(owner: Person) -> None:
+    body = {"period": "job", "provider": "meter", "cap_micros": "5", "is_hard": "on"}
+    answer = page(owner).post(reverse("admin:costs_budget_add"), body)
+    assert "A job&#x27;s budget is for all providers together." in answer.content.decode()
+    with scope.activate(owner.profile.pk):
+        assert not Budget.objects.exists()
+
+
+def test_a_list_that_is_asked_for_in_a_mad_way_is_a_400(owner: Person) -> None:
+    client, calls = page(owner), reverse("admin:costs_usageattempt_changelist")
+    assert client.get(reverse("admin:costs_costdaily_changelist"), {"day__year": "99999999999"}).status_code == 400
+    assert client.post(calls, {"action": "price_anew", "_selected_action": "zzz"}).status_code == 400
+
+
 def test_the_operator_limits_and_stops(owner: Person) -> None:
     client = page(owner, superuser=True)
     body = {"period": "month", "provider": "", "cap_micros": "5000000", "is_hard": "on"}
@@ -184,7 +225,7 @@ def test_what_had_no_price_is_priced_anew(owner: Person, viewer: Person) -> None
     with scope.activate(owner.profile.pk):
         attempt = attempts.reserve(owner.profile, call_for(estimate={"char": 10}))
         attempts.mark_sent(attempt)
-        attempts.settle(attempt, {"char": Decimal(9)})
+        charging.settle(attempt, {"char": Decimal(9)})
     price(meter="char", unit_price=Decimal("0.5"), valid_from=timezone.now() - timedelta(days=1))
     url, body = (
         reverse("admin:costs_usageattempt_changelist"),

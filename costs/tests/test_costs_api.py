@@ -15,9 +15,10 @@ from rest_framework.test import APIClient
 
 from conftest import Person
 from costs import csv_export, providers
-from costs.books import attempts
+from costs.books import attempts, charging
 from costs.csv_export import safe
-from costs.models import LedgerEntry, PriceOverride, UsageAttempt
+from costs.errors import BudgetExceeded
+from costs.models import LedgerEntry, PriceOverride, ServerBudget, UsageAttempt
 from costs.providers import Balance, Provider
 from costs.services import cache_hit
 from costs.tests.conftest import call_for, price
@@ -114,6 +115,7 @@ def test_days_are_of_utc_and_shown_in_the_zone_of_the_profile(owner: Person, spe
         ({"start": "2026-11-02", "end": "2026-11-01"}, "end"),
         ({"start": "2020-01-01", "end": "2026-11-01"}, "end"),
         ({"end": "2026-13-01"}, "end"),
+        ({"by": "job", "provider": "meter"}, "provider"),
         ({"project": "x"}, "project"),
         ({"since": "2026-11-01"}, "since"),
     ],
@@ -134,7 +136,7 @@ def test_unpriced_calls_are_said_and_never_zero(owner: Person) -> None:
     with scope.activate(owner.profile.pk):
         attempt = attempts.reserve(owner.profile, call_for(estimate={"char": 10}))
         attempts.mark_sent(attempt)
-        attempts.settle(attempt, {"char": Decimal(9)})
+        charging.settle(attempt, {"char": Decimal(9)})
     assert get(owner, "costs/")["total"]["unpriced_calls"] == 1
     entry = get(owner, "costs/entries/")["results"][0]
     assert (entry["amount_micros"], entry["is_unpriced"], entry["usage"]) == (None, True, {"char": "9"})
@@ -167,6 +169,10 @@ def test_the_ledger_is_listed_and_filtered(owner: Person, spend: Spend) -> None:
     assert owner.client.get(f"{API}costs/entries/", {"kind": "gift"}).status_code == 400
 
 
+def operator(person: Person) -> dict[str, Any]:
+    return {"by": person.user.pk, "is_operator": True}
+
+
 def table(person: Person, **query: str) -> Any:
     return person.client.get(f"{API}costs/entries/", {"format": "csv", **query})
 
@@ -178,7 +184,14 @@ def test_c22_the_table_is_safe_for_spreadsheets(owner: Person, spend: Spend, mon
         spend(owner, 3, operation=name)
     with scope.activate(owner.profile.pk):
         first = UsageAttempt.objects.order_by("id")[0]
-        attempts.reconcile(profile=owner.profile, attempt=first, amount_micros=0, by=owner.user.pk, note="=HYPERLINK()")
+        charging.reconcile(
+            profile=owner.profile,
+            attempt=first,
+            amount_micros=0,
+            by=owner.user.pk,
+            is_operator=True,
+            note="=HYPERLINK()",
+        )
     answer = table(owner)
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer["Content-Disposition"]
@@ -193,7 +206,8 @@ def test_c22_the_table_is_safe_for_spreadsheets(owner: Person, spend: Spend, mon
     assert (refused.status_code, refused["Content-Type"], list(refused.json())) == (400, "application/json", ["error"])
     by_header = owner.client.get(f"{API}costs/entries/", headers={"Accept": "text/csv"})
     assert by_header.getvalue() == table(owner).getvalue()
-    assert [safe(text) for text in ("a=b", "")] == ["a=b", ""]
+    texts = ("a=b", "", "＝1", "\N{ZERO WIDTH SPACE}=1", " =1")
+    assert [safe(text)[:1] == "'" for text in texts] == [False, False, True, True, True]
 
 
 def unclear(person: Person) -> UsageAttempt:
@@ -216,7 +230,7 @@ def test_an_unclear_call_is_seen_and_ended(owner: Person, spend: Spend) -> None:
     assert answer.status_code == 200, answer.content
     assert (answer.json()["state"], answer.json()["booked_micros"]) == ("settled", 420_000)
     assert get(owner, "costs/calls/", needs_reconciliation="true", state="settled")["results"] == []
-    assert get(owner, f"costs/calls/{attempt.pk}/")["note"] == "No answer."
+    assert get(owner, f"costs/calls/{attempt.pk}/")["note"] == "their history"
     with scope.activate(owner.profile.pk):
         assert LedgerEntry.objects.get(attempt=attempt).booked_by == owner.user.pk
 
@@ -343,6 +357,11 @@ def test_a_new_own_price_ends_the_one_before(owner: Person) -> None:
         ({"meter": "sparks"}, "meter"),
         ({"model": ""}, "model"),
         ({"provider": "metre"}, "provider"),
+        ({"unit_price": "1000"}, "unit_price"),
+        ({"currency": "usd"}, "currency"),
+        ({"currency": "XYZ"}, "currency"),
+        ({"source_date": "9999-12-31"}, "source_date"),
+        ({"valid_from": "0001-01-01T00:00:00Z"}, "valid_from"),
         ({"per_quantity": 0}, "per_quantity"),
         ({"valid_to": "2020-01-01T00:00:00Z"}, "valid_to"),
         ({"source": ""}, "source"),
@@ -360,7 +379,46 @@ def test_an_own_price_does_not_rewrite_the_past(owner: Person) -> None:
     body = own_price(unit_price="9", valid_from="2026-01-01T00:00:00Z")
     answer = owner.client.post(f"{API}costs/prices/", body, format="json")
     assert answer.status_code == 400
-    assert "was in force stays" in str(answer.json()["error"]["fields"]["valid_from"])
+    assert "begins now, or later" in str(answer.json()["error"]["fields"]["valid_from"])
+
+
+def test_an_own_price_ends_by_hand_and_leaves_what_is_planned(owner: Person, stranger: Person) -> None:
+    url, soon = f"{API}costs/prices/", timezone.now() + timedelta(days=3)
+    planned = owner.client.post(url, own_price(valid_from=soon.isoformat()), format="json").json()
+    now = owner.client.post(url, own_price(unit_price="0.003"), format="json").json()
+    assert datetime.fromisoformat(now["valid_to"]) == soon
+    assert [row["id"] for row in get(owner, "costs/prices/")["results"][:2]] == [planned["id"], now["id"]]
+    assert stranger.client.delete(f"{url}{now['id']}/").status_code == 404
+    for entered in (planned, now):
+        assert owner.client.delete(f"{url}{entered['id']}/").status_code == 204
+        assert owner.client.delete(f"{url}{entered['id']}/").status_code == 404
+    assert not any(row["is_own"] for row in get(owner, "costs/prices/")["results"])
+
+
+def test_there_are_only_so_many_own_prices(owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costs.settings_services.MOST_OWN_PRICES", 1)
+    assert owner.client.post(f"{API}costs/prices/", own_price(), format="json").status_code == 201
+    answer = owner.client.post(f"{API}costs/prices/", own_price(model="m2"), format="json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "too_many_prices")
+
+
+def test_a_brand_s_own_price_moves_no_budget_of_the_server(owner: Person, spend: Spend) -> None:
+    ServerBudget.objects.create(period="day", cap_micros=1_000_000)
+    answer = owner.client.post(f"{API}costs/prices/", own_price(unit_price="0"), format="json")
+    assert answer.status_code == 201
+    spend(owner, 60)
+    with pytest.raises(BudgetExceeded, match="server's budget"):
+        spend(owner, 60)
+    assert get(owner, "costs/")["total"]["amount_micros"] == 0
+
+
+def test_a_table_that_was_cut_says_so(owner: Person, spend: Spend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_export, "_AT_ONCE", 2)
+    monkeypatch.setattr(csv_export, "MOST_ENTRIES", 2)
+    for _ in range(3):
+        spend(owner, 1)
+    lines = table(owner).getvalue().decode().splitlines()
+    assert (len(lines), "Narrow it down" in lines[-1]) == (4, True)
 
 
 # --- usage ---------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
 from conftest import Person
 from costs import compute, tasks
@@ -13,8 +14,8 @@ from costs.books import attempts
 from costs.models import ComputeDaily, ProfilePeriod, UsageAttempt
 from costs.tests.conftest import call_for
 from editai.celery import app
-from jobs import transitions
-from jobs.models import Job
+from jobs import reaper, transitions
+from jobs.models import Job, JobEvent
 from jobs.registry import kinds
 from jobs.transitions import Beat, ErrorData
 from profiles import scope
@@ -87,6 +88,7 @@ def beat(cpu: float) -> Beat:
     return Beat(50, "Working", None, cpu, 0, 0)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_processor_time_is_kept_whatever_becomes_of_the_job(in_scope: Profile) -> None:
     job = running(in_scope)
     transitions.fail(job, beat(2.5), ErrorData("x", "x", retryable=True, again=True))
@@ -106,6 +108,27 @@ def test_processor_time_is_kept_whatever_becomes_of_the_job(in_scope: Profile) -
     assert ComputeDaily.objects.get().cpu_seconds == 5.0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_several_jobs_may_end_in_one_transaction_while_others_end(in_scope: Profile) -> None:
+    """The account is not touched before the transaction has ended: else two of these would wait for each other."""
+    jobs = [running(in_scope) for _ in range(2)]
+    with transaction.atomic():
+        for job in jobs:
+            transitions.heartbeat(job, beat(2.0))
+            transitions.end_now(job, JobEvent.Kind.CANCELLED)
+        assert ComputeDaily.objects.count() == 0
+    assert ComputeDaily.objects.get().cpu_seconds == 4.0
+
+
+def test_what_was_forgotten_is_told_later(in_scope: Profile) -> None:
+    transitions.fail(running(in_scope), beat(2.5), ErrorData("x", "x"))
+    assert ComputeDaily.objects.count() == 0  # as if the process had died right then
+    for _ in range(2):
+        reaper.book_forgotten_cpu()
+        assert ComputeDaily.objects.get().cpu_seconds == 2.5
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_took_no_time_is_not_counted(in_scope: Profile) -> None:
     transitions.cancelled(running(in_scope), beat(0))
     assert ComputeDaily.objects.count() == 0

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from conftest import Person
-from costs.books import attempts, proof, sweeper
+from costs.books import attempts, charging, proof, sweeper
 from costs.books.retries import paid_with_retries
 from costs.errors import AlreadyPaid, NotCharged, OutsideTheDoor, PaidCallUnknown
-from costs.models import CostDaily, LedgerEntry, PriceRule, ProfilePeriod, UnitsDaily, UsageAttempt
+from costs.models import CostDaily, LedgerEntry, PriceRule, ProfilePeriod, ServerPeriod, UnitsDaily, UsageAttempt
 from costs.services import Call, Paid, cache_hit, paid_call
 from costs.tests.conftest import buy, call_for
 from jobs.execution import Cancelled, JobError, describe
@@ -122,7 +123,12 @@ def test_whatever_comes_after_sending_leaves_it_unknown_and_reserved(in_scope: P
         buy(error)
     attempt = the_attempt()
     assert (attempt.state, attempt.needs_reconciliation) == (State.UNKNOWN, True)
-    assert type(error).__name__ in attempt.note
+    assert attempt.note in {
+        "No answer came in time.",
+        "The connection broke before the answer was there.",
+        "The answer could not be made sense of.",
+        "It ended before its answer was booked.",
+    }
     assert (day().reserved_micros, day().spent_micros) == (1_000_000, 0)
     assert proof.differences() == []
 
@@ -202,7 +208,7 @@ def test_the_same_is_not_bought_twice(in_scope: Profile) -> None:
 def test_settling_an_attempt_again_charges_nothing_more(in_scope: Profile) -> None:
     pay(in_scope, call_for())
     attempt, entry = the_attempt(), LedgerEntry.objects.get()
-    assert attempts.settle(attempt, {}).pk == entry.pk
+    assert charging.settle(attempt, {}).pk == entry.pk
     assert (LedgerEntry.objects.count(), day().spent_micros, day().calls) == (1, 100_000, 1)
     assert proof.differences() == []
 
@@ -233,12 +239,13 @@ def test_what_may_have_been_bought_waits_for_a_person(in_scope: Profile) -> None
     ]
 
 
-def test_a_retry_by_a_person_may_buy_again_what_came_to_nothing(in_scope: Profile) -> None:
+def test_a_retry_by_a_person_buys_nothing_again_that_was_answered(in_scope: Profile) -> None:
     job = a_job(in_scope)
     pay(in_scope, call_for(job=job))
     JobEvent.objects.create(profile=in_scope, job=job, event=JobEvent.Kind.RETRIED, at=timezone.now())
-    pay(in_scope, call_for(job=job))
-    assert LedgerEntry.objects.count() == 2
+    with pytest.raises(AlreadyPaid):
+        pay(in_scope, call_for(job=job))
+    assert LedgerEntry.objects.count() == 1
 
 
 def test_the_policy_may_allow_one_more(in_scope: Profile) -> None:
@@ -261,10 +268,60 @@ def test_a_reservation_of_a_dead_worker_gives_way_and_can_never_be_sent(in_scope
     assert (day().reserved_micros, day().spent_micros) == (0, 100_000)
 
 
+def test_without_a_job_a_living_reservation_keeps_the_next_one_back(in_scope: Profile) -> None:
+    first = attempts.reserve(in_scope, call_for())
+    with pytest.raises(Conflict, match="somebody else"):
+        attempts.reserve(in_scope, call_for())
+    attempts.mark_sent(first)
+    charging.settle(first, {"credit": Decimal(1)})
+    attempts.reserve(in_scope, call_for(about="another"))
+    pass_time(1)
+    attempts.reserve(in_scope, call_for(about="another"))
+    rows = UsageAttempt.objects.order_by("id").values_list("state", flat=True)
+    assert list(rows) == ["settled", "released", "reserved"]
+
+
+def test_without_a_job_what_is_charged_or_told_opens_the_door_again(in_scope: Profile, owner: Person) -> None:
+    for _ in range(2):
+        with broken(call_for(), in_scope):
+            buy(TimeoutError())
+        with pytest.raises(PaidCallUnknown):
+            attempts.reserve(in_scope, call_for())
+        pass_time(48)
+        sweeper.sweep()  # charged as reserved
+    with broken(call_for(), in_scope):
+        buy(TimeoutError())
+    last = UsageAttempt.objects.get(state="unknown")
+    charging.reconcile(profile=in_scope, attempt=last, amount_micros=0, by=owner.user.pk, is_operator=False)
+    pay(in_scope, call_for())
+    assert proof.differences() == []
+
+
+def test_a_job_of_another_brand_is_nobodys_reason(in_scope: Profile, stranger: Person) -> None:
+    with scope.activate(stranger.profile.pk):
+        job = a_job(stranger.profile)
+    with pytest.raises(scope.OutOfScope):
+        attempts.reserve(in_scope, call_for(job=job))
+
+
+def test_a_dead_reservation_of_yesterday_gives_way_today(in_scope: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = call_for(job=a_job(in_scope))
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC))
+    attempts.reserve(in_scope, call)
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 12, 1, 0, 0, 5, tzinfo=UTC))
+    pay(in_scope, call)
+    rows = ProfilePeriod.objects.filter(period="day", provider="").order_by("of")
+    assert list(rows.values_list("of", "spent_micros", "reserved_micros")) == [
+        ("2026-11-30", 0, 0),
+        ("2026-12-01", 100_000, 0),
+    ]
+
+
 def test_two_at_the_same_moment_are_one(in_scope: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     call = call_for()
     attempts.reserve(in_scope, call)
-    monkeypatch.setattr(attempts, "_look_back", lambda attempt, call: 0)  # both looked before either wrote
+    monkeypatch.setattr(attempts, "_displace", lambda profile, call: None)  # both looked before either wrote
+    monkeypatch.setattr(attempts, "_look_back", lambda profile, call: 0)
     with pytest.raises(Conflict, match="somebody else"):
         attempts.reserve(in_scope, call)
     assert (UsageAttempt.objects.count(), day().reserved_micros) == (1, 1_000_000)
@@ -368,16 +425,25 @@ def test_an_answer_after_the_call_was_given_up_is_charged_exactly(in_scope: Prof
 
 
 @pytest.mark.parametrize(
-    ("amount", "state", "entries"), [(0, "released", []), (250_000, "settled", [("charge", 250_000)])]
+    ("amount", "is_operator", "state", "entries"),
+    [
+        (0, True, "released", []),
+        (250_000, True, "settled", [("charge", 250_000, 250_000)]),
+        # what counts for the server is not a brand's to say
+        (0, False, "settled", [("charge", 0, 1_000_000)]),
+        (250_000, False, "settled", [("charge", 250_000, 1_000_000)]),
+        (10**12, False, "settled", [("charge", 10**12, 1_000_000)]),
+    ],
 )
 def test_a_person_ends_what_is_unknown(
-    in_scope: Profile, owner: Person, amount: int, state: str, entries: list[Any]
+    in_scope: Profile, owner: Person, amount: int, is_operator: bool, state: str, entries: list[Any]
 ) -> None:
     with broken(call_for(), in_scope):
         buy(TimeoutError())
-    attempts.reconcile(profile=in_scope, attempt=the_attempt(), amount_micros=amount, by=owner.user.pk)
+    attempt, by = the_attempt(), owner.user.pk
+    charging.reconcile(profile=in_scope, attempt=attempt, amount_micros=amount, by=by, is_operator=is_operator)
     assert (the_attempt().state, the_attempt().needs_reconciliation) == (state, False)
-    assert list(LedgerEntry.objects.values_list("kind", "amount_micros")) == entries
+    assert list(LedgerEntry.objects.values_list("kind", "amount_micros", "server_micros")) == entries
     assert day().reserved_micros == 0
     assert proof.differences() == []
 
@@ -385,7 +451,14 @@ def test_a_person_ends_what_is_unknown(
 def test_a_person_corrects_a_charge_up_and_down(in_scope: Profile, owner: Person) -> None:
     pay(in_scope, call_for(), used=10)
     for amount in (150_000, 20_000, 20_000):
-        attempts.reconcile(profile=in_scope, attempt=the_attempt(), amount_micros=amount, by=owner.user.pk, note="bill")
+        charging.reconcile(
+            profile=in_scope,
+            attempt=the_attempt(),
+            amount_micros=amount,
+            by=owner.user.pk,
+            is_operator=True,
+            note="bill",
+        )
     rows = LedgerEntry.objects.order_by("id").values_list("kind", "amount_micros", "booked_by")
     assert list(rows) == [
         ("charge", 100_000, None),
@@ -396,19 +469,80 @@ def test_a_person_corrects_a_charge_up_and_down(in_scope: Profile, owner: Person
     assert proof.differences() == []
 
 
+def test_a_brand_s_word_on_a_charge_leaves_the_server_s_figure(in_scope: Profile, owner: Person) -> None:
+    pay(in_scope, call_for(), used=10)
+    for amount in (10**12, 0):
+        charging.reconcile(
+            profile=in_scope, attempt=the_attempt(), amount_micros=amount, by=owner.user.pk, is_operator=False
+        )
+        assert set(ServerPeriod.objects.values_list("spent_micros", flat=True)) == {100_000}
+        assert day().spent_micros == amount
+    assert proof.differences() == []
+
+
+def charged_by_estimate() -> None:
+    """The call that was just sent is given up, and charged as it was reserved."""
+    for hours in (1, 48):
+        pass_time(hours)
+        sweeper.sweep()
+
+
+def test_a_person_s_word_stays_whatever_comes_later(in_scope: Profile, owner: Person) -> None:
+    by = owner.user.pk
+    with paid_call(profile=in_scope, call=call_for(100)) as paid:
+        buy()
+        charged_by_estimate()
+        charging.reconcile(profile=in_scope, attempt=the_attempt(), amount_micros=777, by=by, is_operator=True)
+        paid.settle({"credit": 40})
+    assert (day().spent_micros, the_attempt().usage) == (777, {"credit": "40"})
+    assert charging.reprice(the_attempt(), by=by) is None
+
+
+def test_late_figures_without_a_price_give_nothing_back(in_scope: Profile) -> None:
+    with paid_call(profile=in_scope, call=call_for(100)) as paid:
+        buy()
+        charged_by_estimate()
+        paid.settle({"char": 100})
+    assert (day().spent_micros, the_attempt().needs_reconciliation) == (1_000_000, True)
+    assert UnitsDaily.objects.get().quantity == 100
+
+
+def test_figures_that_no_call_has_leave_it_unknown(in_scope: Profile) -> None:
+    with broken(call_for(), in_scope) as paid:
+        buy()
+        paid.settle({"credit": 10**9})
+    assert the_attempt().state == State.UNKNOWN
+
+
+def test_what_could_cost_more_than_any_call_is_not_begun(in_scope: Profile) -> None:
+    with pytest.raises(Conflict, match="more than any one call may"):
+        attempts.reserve(in_scope, call_for(10**9))
+
+
+@pytest.mark.parametrize("text", ["no\0thing", "half a \ud83d pair", "two\nlines"])
+def test_odd_characters_of_a_provider_are_in_nobodys_way(in_scope: Profile, text: str) -> None:
+    with broken(call_for(about="1"), in_scope, NotCharged):
+        buy(NotCharged(text))
+    assert the_attempt().state == State.RELEASED
+    with paid_call(profile=in_scope, call=call_for(about="2")) as paid:
+        buy()
+        paid.settle({"credit": 1}, model=f"m1{text}", request_id=text)
+    assert LedgerEntry.objects.get().amount_micros == 10_000
+
+
 def test_a_call_under_way_is_not_reconciled(in_scope: Profile, owner: Person) -> None:
     attempts.mark_sent(attempts.reserve(in_scope, call_for()))
     with pytest.raises(Conflict, match="under way"):
-        attempts.reconcile(profile=in_scope, attempt=the_attempt(), amount_micros=1, by=owner.user.pk)
+        charging.reconcile(profile=in_scope, attempt=the_attempt(), amount_micros=1, by=owner.user.pk, is_operator=True)
 
 
 def test_a_released_call_that_was_charged_after_all(in_scope: Profile, owner: Person) -> None:
     with broken(call_for(), in_scope, NotCharged):
         buy(NotCharged("refused"))
-    attempts.reconcile(profile=in_scope, attempt=the_attempt(), amount_micros=5, by=owner.user.pk)
+    charging.reconcile(profile=in_scope, attempt=the_attempt(), amount_micros=5, by=owner.user.pk, is_operator=True)
     assert (day().spent_micros, day().reserved_micros, the_attempt().state) == (5, 0, State.SETTLED)
     assert not attempts.release(the_attempt(), "late")
-    assert not attempts.charge_estimate(the_attempt())
+    assert not charging.charge_estimate(the_attempt())
     assert not attempts.lose(the_attempt(), "late")
     assert proof.differences() == []
 

@@ -55,6 +55,11 @@ def check_the_ledger_is_closed(entry: LedgerEntry) -> None:
         raw("DELETE FROM costs_ledgerentry"),
         raw("DELETE FROM costs_usageattempt"),
     )
+    if connection.vendor == "sqlite":
+        again = "SELECT * FROM costs_ledgerentry"
+        refused(
+            raw(f"INSERT OR REPLACE INTO costs_ledgerentry {again}"), raw(f"REPLACE INTO costs_ledgerentry {again}")
+        )
     if connection.vendor == "postgresql":
         refused(raw("TRUNCATE costs_ledgerentry"), raw("TRUNCATE costs_usageattempt CASCADE"))
     assert rows.get().amount_micros == 50_000

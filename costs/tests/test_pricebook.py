@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from conftest import Person
-from costs.books import attempts
+from costs.books import charging
 from costs.models import ExchangeRate, LedgerEntry, PriceOverride, UsageAttempt
 from costs.money import quantities, shown
 from costs.prices.pricebook import priced
@@ -174,11 +174,11 @@ def test_a_call_rerouted_to_a_model_without_a_price_counts_as_reserved_and_is_fl
 def test_what_had_no_price_is_priced_anew_by_an_adjustment(in_scope: Profile, owner: Person) -> None:
     attempt, entry = settled(in_scope, {"credit": 10}, "m1")
     assert (entry.amount_micros, entry.is_unpriced) == (0, True)
-    assert attempts.reprice(attempt, by=owner.user.pk) is None  # there is none yet
+    assert charging.reprice(attempt, by=owner.user.pk) is None  # there is none yet
     price()
-    found = attempts.reprice(attempt, by=owner.user.pk)
+    found = charging.reprice(attempt, by=owner.user.pk)
     assert found is not None
     assert (found.kind, found.amount_micros, found.booked_by) == ("adjustment", 100_000, owner.user.pk)
     assert found.lines[0]["amount_micros"] == 100_000
-    assert attempts.reprice(attempt, by=owner.user.pk) is None
+    assert charging.reprice(attempt, by=owner.user.pk) is None
     assert not UsageAttempt.objects.get().needs_reconciliation

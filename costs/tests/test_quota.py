@@ -89,7 +89,7 @@ def test_c19_not_one_byte_is_read_of_what_has_no_room(owner: Person, in_scope: P
     body = Watched(content)
     error = refused(raw(owner, body, len(content)))
     assert body.taken == 0
-    for figure in ("may keep 1.0 MB", "300.0 kB are used", "700.0 kB are left", "Free up storage"):
+    for figure in ("may keep 1.0 MB", "300.0 kB are used", "700.0 kB are left", "free up storage"):
         assert figure in error["message"]
     figures = error["details"][0]
     assert figures["upload_bytes"] > 900_000

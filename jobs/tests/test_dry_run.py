@@ -104,7 +104,28 @@ def test_every_check_of_the_real_call_is_made(owner: Person, viewer: Person, str
     assert try_out(owner, failed).status_code == 409
 
 
-@pytest.mark.parametrize("value", ["yes", "2", "tru"])
+@pytest.mark.parametrize("query", ["dry_run=1&dry_run=0", "dry_run=0&dry_run=1", "Dry_Run=1", "dryrun=1", "dry-run=1"])
+def test_a_trial_that_is_asked_for_otherwise_starts_nothing(owner: Person, failed: Job, query: str) -> None:
+    assert owner.client.post(f"/api/v1/jobs/{failed.pk}/retry/?{query}").status_code == 400
+    with scope.activate(owner.profile.pk):
+        assert Job.objects.get(pk=failed.pk).status == "failed"
+
+
+def test_a_trial_in_the_body_is_told_where_it_belongs(owner: Person, failed: Job) -> None:
+    answer = owner.client.post(f"/api/v1/jobs/{failed.pk}/retry/", {"dry_run": True}, format="json")
+    assert answer.status_code == 400
+    assert "?dry_run=1" in str(answer.json()["error"]["fields"]["dry_run"])
+
+
+def test_an_action_that_starts_past_the_trial_is_a_mistake(
+    owner: Person, failed: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.views.dry_run.started", lambda start: failed)
+    with pytest.raises(RuntimeError, match="starts its jobs past"):
+        try_out(owner, failed)
+
+
+@pytest.mark.parametrize("value", ["yes", "2", "tru", ""])
 def test_a_word_that_is_neither_yes_nor_no(owner: Person, failed: Job, value: str) -> None:
     answer = try_out(owner, failed, value)
     assert (answer.status_code, list(answer.json()["error"]["fields"])) == (400, ["dry_run"])

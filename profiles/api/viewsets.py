@@ -43,9 +43,11 @@ class ProfileViewSet(GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         action = getattr(self, self.action or "", None)
-        if DRY_RUN_PARAMETER in request.query_params and not getattr(action, "offers_dry_run", False):
+        for name in request.query_params:
             # whoever asks for a trial must never get the real thing
-            raise Invalid(CHECK_FIELDS, fields={DRY_RUN_PARAMETER: ["This call can't be tried out."]})
+            is_meant = _plain(name) == _plain(DRY_RUN_PARAMETER)
+            if is_meant and (name != DRY_RUN_PARAMETER or not getattr(action, "offers_dry_run", False)):
+                raise Invalid(CHECK_FIELDS, fields={name: ["This call can't be tried out in this way."]})
 
     @property
     def profile(self) -> Profile:
@@ -137,6 +139,10 @@ class DestroyMixin:
 
     def perform_destroy(self, row: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} must call a service here.")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def _action_of(view: Any) -> str:

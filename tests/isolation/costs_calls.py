@@ -19,6 +19,7 @@ COSTS: dict[tuple[str, str], Call] = {
     ("cost-budget", "put"): Call(body=lambda ids: {"period": "month", "cap_micros": 5_000_000}),
     ("cost-prices", "get"): Call(),
     ("cost-prices", "post"): Call(body=lambda ids: PRICE, status=201),
+    ("cost-price", "delete"): Call(path={"pk": "own_price"}, status=204),
     ("cost-entry-list", "get"): Call(),
     ("paid-call-list", "get"): Call(),
     ("paid-call-detail", "get"): Call(path={"pk": "paid_call"}),

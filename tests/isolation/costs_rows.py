@@ -2,25 +2,27 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from django.utils import timezone
 
-from costs.books.attempts import Call, lose, mark_sent, reserve, settle
-from costs.models import Budget, ComputeDaily, PriceOverride, UsageAttempt
+from costs.books.attempts import Call, lose, mark_sent, reserve
+from costs.books.charging import settle
+from costs.models import Budget, ComputeDaily, PriceOverride
 from costs.money import quantities
 from profiles.models import Profile
 
 
-def unclear_call(profile: Profile) -> UsageAttempt:
-    """The call whose outcome nobody knows; the rest lies beside it."""
+def costs_rows(profile: Profile) -> dict[str, Any]:
+    """Rows by name."""
     Budget.objects.create(profile=profile, period="day", cap_micros=50_000_000)
-    _own_price(profile, "m1")
+    price = _own_price(profile, "m1")
     ComputeDaily.objects.create(profile=profile, day=timezone.now().date(), job_kind="render", cpu_seconds=3)
     _charge(profile, "first")
     attempt = reserve(profile, _call("second"))
     mark_sent(attempt)
     lose(attempt, "No answer came.")
-    return attempt
+    return {"paid_call": attempt, "own_price": price}
 
 
 def grow(profile: Profile, number: int) -> None:
@@ -41,8 +43,8 @@ def _charge(profile: Profile, about: str) -> None:
     settle(attempt, quantities({"credit": 5}))
 
 
-def _own_price(profile: Profile, model: str) -> None:
-    PriceOverride.objects.create(
+def _own_price(profile: Profile, model: str) -> PriceOverride:
+    price: PriceOverride = PriceOverride.objects.create(
         profile=profile,
         provider="isolation",
         model=model,
@@ -52,3 +54,4 @@ def _own_price(profile: Profile, model: str) -> None:
         source="a contract",
         source_date=date(2026, 11, 28),
     )
+    return price

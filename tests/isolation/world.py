@@ -22,7 +22,7 @@ from profiles.models import ApiToken, Invitation, Membership, Profile, Role, Sto
 from segments.media_info import FrameIndex, MediaInfo, VideoStream
 from segments.models import Segment, SegmentLabel, SourceVideo
 from tests.isolation.checker import World
-from tests.isolation.costs_rows import unclear_call
+from tests.isolation.costs_rows import costs_rows
 from tests.isolation.publishing_rows import outbox_of, publishing_rows
 from tests.isolation.review_rows import review_rows
 
@@ -112,7 +112,7 @@ def _tenant_rows(profile: Profile, tmp_path: Path) -> dict[str, Any]:
         "trashed_project": trashed,
         "clip": clip,
         "notify_target": _told(profile),
-        "paid_call": unclear_call(profile),
+        **costs_rows(profile),
         **_jobs(profile, tmp_path),
     }
     return {"kind": CREDENTIAL_KIND.name, "trash_kind": "project", **{name: row.pk for name, row in rows.items()}}

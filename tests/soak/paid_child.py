@@ -10,7 +10,7 @@ from tests.soak.publish_child import DO, die, main
 
 def arm(kill_at: str) -> None:
     """Kills this process right after the step."""
-    from costs.books import attempts
+    from costs.books import attempts, charging
     from tests.soak import paid_job
     from tests.stubs import meter_client
 
@@ -20,8 +20,8 @@ def arm(kill_at: str) -> None:
         "sent": (attempts, "mark_sent"),
         "answered": (meter_client, "post"),  # an answer of whatever kind, or none
         "stored": (paid_job, "store"),
-        "settling": (attempts, "book"),  # inside the transaction
-        "settled": (attempts, "settle"),
+        "settling": (charging, "book"),  # inside the transaction
+        "settled": (charging, "settle"),
     }
     if kill_at in where:
         module, name = where[kill_at]
