@@ -27,7 +27,8 @@ WARM = 5
 GOAL = 1.5
 _CALLS = """
 INSERT INTO costs_usageattempt (id, profile_id, call_key, attempt_no, state, provider, model_requested, model_billed,
-    service_tier, operation, job_kind, estimate, usage, reserved_micros, server_reserved_micros, is_unpriced, request_id, occurred_at, sent_at,
+    service_tier, operation, job_kind, estimate, usage, reserved_micros, server_reserved_micros, is_unpriced,
+    request_id, occurred_at, sent_at,
     ended_at, expires_at, needs_reconciliation, note)
 SELECT gen_random_uuid(), profile.id, md5(random()::text || number), 1, 'settled', 'gemini', 'm' || number % {kinds},
     'm' || number % {kinds}, 'standard', 'analysis', '', '{{}}', '{{}}', 20, 20, false, '', at.time, at.time, at.time,
@@ -37,10 +38,10 @@ FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM profiles_prof
     LATERAL (SELECT date_trunc('day', now()) - make_interval(days => (number / {kinds} % {days})::int) AS time) at
 """
 _ENTRIES = """
-INSERT INTO costs_ledgerentry (id, profile_id, key, kind, attempt_id, amount_micros, server_micros, currency, provider, model,
-    operation, usage, lines, is_unpriced, is_estimated, occurred_at, day, created_at, note)
-SELECT gen_random_uuid(), profile_id, 'charge:' || id, 'charge', id, 15, 15, 'USD', provider, model_billed, operation, '{}',
-    '[]', false, false, occurred_at, (occurred_at AT TIME ZONE 'UTC')::date, occurred_at, ''
+INSERT INTO costs_ledgerentry (id, profile_id, key, kind, attempt_id, amount_micros, server_micros, currency,
+    provider, model, operation, usage, lines, is_unpriced, is_estimated, occurred_at, day, created_at, note)
+SELECT gen_random_uuid(), profile_id, 'charge:' || id, 'charge', id, 15, 15, 'USD', provider, model_billed, operation,
+    '{}', '[]', false, false, occurred_at, (occurred_at AT TIME ZONE 'UTC')::date, occurred_at, ''
 FROM costs_usageattempt call WHERE NOT EXISTS (SELECT 1 FROM costs_ledgerentry WHERE attempt_id = call.id)
 """
 _ROLL_UP = """

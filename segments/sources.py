@@ -96,7 +96,6 @@ def source_of(profile: Profile, job: Job) -> SourceVideo:
 def _source_create(
     profile: Profile, by: User | None, stored: StoredFile, file_name: str, name: str, description: str
 ) -> Job:
-    check_upload(profile, stored)
     file_name = _tidy(file_name)[:MAX_FILE_NAME]
     name = (_tidy(name) or _tidy(Path(file_name).stem) or "Untitled")[:MAX_NAME]
     source = SourceVideo.objects.create(
@@ -111,7 +110,9 @@ def _source_create(
         original=stored,
         created_by=by,
     )
-    return _queue_ingest(source, by)
+    job = _queue_ingest(source, by)
+    check_upload(profile, stored)
+    return job
 
 
 def _queue_ingest(source: SourceVideo, by: User | None) -> Job:

@@ -1,4 +1,8 @@
-"""Telling people about budgets: at 50, 80 and 100 % of one, and when one has refused a call. Each once a period."""
+"""Telling people about budgets: at 50, 80 and 100 % of one, and when one has refused a call. Each once a period.
+
+Of the server's budgets the operators are told, in their own default profiles, and only how much of it is spent: no
+brand learns what all of them spend.
+"""
 
 import logging
 from uuid import UUID
@@ -11,18 +15,21 @@ from costs.models import Budget, Length, Period, ProfilePeriod, ServerBudget, Us
 from costs.money import shown
 from editai.notify.events import Event, register_event
 from editai.notify.services import notify
-from profiles.models import Profile
+from profiles.models import Profile, User
+from profiles.scope import activate
 
 log = logging.getLogger(__name__)
 
 STEPS = (50, 80, 100)  # percent
 WARNING = Event("budget_warning", "Much of a budget is spent")
 BLOCKED = Event("budget_blocked", "A budget has stopped a paid call")
+SERVER_WARNING = Event("server_budget_warning", "Much of a budget of the server is spent", owners_only=True)
 
 
 def register() -> None:
     register_event(WARNING)
     register_event(BLOCKED)
+    register_event(SERVER_WARNING)
 
 
 def warn(profile_id: UUID, scope: Scope, row: Period, amount_micros: int, limit: Budget | ServerBudget | None) -> None:
@@ -33,19 +40,20 @@ def warn(profile_id: UUID, scope: Scope, row: Period, amount_micros: int, limit:
     passed = [step for step in STEPS if before * 100 < step * limit.cap_micros <= row.spent_micros * 100]
     if not passed:
         return
-    if scope.model is not ProfilePeriod:  # of no brand: none of them is told what all have spent together
-        log.warning("%d %% of %s are spent.", passed[-1], scope.words())
-        return
-    _tell(
-        profile_id,
-        WARNING,
-        # a budget that was raised warns again
-        f"{scope.period}:{scope.of}:{scope.provider}:{limit.cap_micros}:{passed[-1]}",
-        f"{passed[-1]} % of {scope.words()} are spent",
-        f"{shown(row.spent_micros)} of {shown(limit.cap_micros)} are spent, {shown(row.reserved_micros)} reserved.\n"
-        + ("Calls that could pass it are refused." if limit.is_hard else "It only warns: nothing is refused."),
-        {"period": scope.period, "of": scope.of, "provider": scope.provider, "percent": passed[-1]},
-    )
+    # a budget that was raised warns again
+    once = f"{scope.period}:{scope.of}:{scope.provider}:{limit.cap_micros}:{passed[-1]}"
+    title = f"{passed[-1]} % of {scope.words()} are spent"
+    words = "Calls that could pass it are refused." if limit.is_hard else "It only warns: nothing is refused."
+    payload = {"period": scope.period, "of": scope.of, "provider": scope.provider, "percent": passed[-1]}
+    if scope.model is ProfilePeriod:
+        figures = (
+            f"{shown(row.spent_micros)} of {shown(limit.cap_micros)} are spent, {shown(row.reserved_micros)} reserved."
+        )
+        _tell(profile_id, WARNING, once, title, f"{figures}\n{words}", payload)
+    else:
+        log.warning("%s.", title)
+        for operator in User.objects.filter(is_superuser=True, is_active=True).order_by("pk"):
+            _tell(operator.default_profile_id, SERVER_WARNING, once, title, words, payload)
 
 
 def tell_blocked(attempt: UsageAttempt, error: BudgetExceeded) -> None:
@@ -64,7 +72,7 @@ def tell_blocked(attempt: UsageAttempt, error: BudgetExceeded) -> None:
 def _tell(profile_id: UUID, event: Event, once: str, title: str, text: str, payload: dict[str, object]) -> None:
     """Telling must never undo what is told: an error goes into the log."""
     try:
-        with transaction.atomic():
+        with activate(profile_id), transaction.atomic():
             _notify(profile_id, event, once, title, text, payload)
     except Exception:  # the books and the refusal stand
         log.exception("Profile %s was not told: %s", profile_id, title)
@@ -79,6 +87,6 @@ def _notify(profile_id: UUID, event: Event, once: str, title: str, text: str, pa
             once_key=f"{event.name}:{once}",
             title=title,
             text=text,
-            link=f"/p/{profile.slug}/admin/costs/budget/",
+            link=f"/p/{profile.slug}/admin/costs/{'serverbudget' if event is SERVER_WARNING else 'budget'}/",
             payload=payload,
         )

@@ -18,7 +18,7 @@ from jobs.execution import Attempt, Outcome, describe, execute
 from jobs.models import Job
 from jobs.tests import kinds
 from profiles import scope
-from profiles.models import Profile
+from profiles.models import Profile, User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("cent")]
 Spend = Callable[..., None]
@@ -236,13 +236,34 @@ def test_a_raised_budget_warns_again(owner: Person, spend: Spend) -> None:
     assert [title[:4] for title in told(owner.profile)] == ["80 %", "80 %"]
 
 
-def test_what_all_brands_spend_is_told_to_none_of_them(
-    owner: Person, spend: Spend, caplog: pytest.LogCaptureFixture
+def test_of_the_server_s_budget_the_operators_are_told(
+    owner: Person, stranger: Person, spend: Spend, caplog: pytest.LogCaptureFixture
 ) -> None:
+    User.objects.filter(pk=stranger.user.pk).update(is_superuser=True)
     server_limit(1.0, is_hard=False)
     spend(owner, 90)
+    spend(owner, 1)
     assert told(owner.profile) == []
+    titles = told(stranger.profile)
+    assert len(titles) == 1
+    assert titles[0].startswith("80 % of the server's budget for the day")
+    with scope.activate(stranger.profile.pk):
+        assert "0.9" not in Notification.objects.get().text
     assert "80 % of the server's budget" in caplog.text
+
+
+def test_telling_that_fails_undoes_nothing(
+    owner: Person, spend: Spend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(**_: Any) -> None:
+        raise RuntimeError("no")
+
+    limit(owner.profile, 1.0)
+    monkeypatch.setattr(alerts, "notify", fails)
+    spend(owner, 90)
+    refused(owner, spend, 90)
+    assert caplog.text.count("was not told") == 2
+    assert proof.differences() == []
 
 
 def test_a_profile_that_is_being_deleted_is_told_nothing_and_still_booked(owner: Person, spend: Spend) -> None:

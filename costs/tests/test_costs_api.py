@@ -17,8 +17,7 @@ from conftest import Person
 from costs import csv_export, providers
 from costs.books import attempts, charging
 from costs.csv_export import safe
-from costs.errors import BudgetExceeded
-from costs.models import LedgerEntry, PriceOverride, ServerBudget, UsageAttempt
+from costs.models import LedgerEntry, UsageAttempt
 from costs.providers import Balance, Provider
 from costs.services import cache_hit
 from costs.tests.conftest import call_for, price
@@ -36,6 +35,16 @@ def get(person: Person, path: str, **query: Any) -> Any:
     answer = person.client.get(API + path, query)
     assert answer.status_code == 200, answer.content
     return answer.json()
+
+
+PRICE = {
+    "provider": "meter",
+    "model": "m1",
+    "meter": "credit",
+    "unit_price": "0.004",
+    "source": "our plan",
+    "source_date": "2026-11-28",
+}
 
 
 def put_budget(person: Person, **body: Any) -> Any:
@@ -210,6 +219,15 @@ def test_c22_the_table_is_safe_for_spreadsheets(owner: Person, spend: Spend, mon
     assert [safe(text)[:1] == "'" for text in texts] == [False, False, True, True, True]
 
 
+def test_a_table_that_was_cut_says_so(owner: Person, spend: Spend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_export, "_AT_ONCE", 2)
+    monkeypatch.setattr(csv_export, "MOST_ENTRIES", 2)
+    for _ in range(3):
+        spend(owner, 1)
+    lines = table(owner).getvalue().decode().splitlines()
+    assert (len(lines), "Narrow it down" in lines[-1]) == (4, True)
+
+
 def unclear(person: Person) -> UsageAttempt:
     with scope.activate(person.profile.pk):
         attempt = attempts.reserve(person.profile, call_for())
@@ -299,7 +317,7 @@ def test_only_owners_change_money(owner: Person, member: Callable[..., Person], 
     assert get(person, "costs/budget/")["results"] == []
     assert get(person, "costs/")["total"]["calls"] == 0
     assert put_budget(person, period="day", cap_micros=1).status_code == 403
-    assert person.client.post(f"{API}costs/prices/", own_price(), format="json").status_code == 403
+    assert person.client.post(f"{API}costs/prices/", PRICE, format="json").status_code == 403
     url = f"{API}costs/calls/{attempt.pk}/reconcile/"
     assert person.client.post(url, {"amount_micros": 1}, format="json").status_code == 403
 
@@ -307,118 +325,6 @@ def test_only_owners_change_money(owner: Person, member: Callable[..., Person], 
 def test_a_limited_token_of_an_owner_changes_no_budget(owner: Person, member: Callable[..., Person]) -> None:
     person = member("owner", ceiling="publish")
     assert put_budget(person, period="day", cap_micros=1).status_code == 403
-
-
-# --- prices --------------------------------------------------------------------------------------------
-
-
-def own_price(**more: Any) -> dict[str, Any]:
-    return {
-        "provider": "meter",
-        "model": "m1",
-        "meter": "credit",
-        "unit_price": "0.004",
-        "source": "our plan",
-        "source_date": "2026-11-28",
-        **more,
-    }
-
-
-def test_a_price_of_the_profile_s_own(owner: Person, stranger: Person, spend: Spend) -> None:
-    answer = owner.client.post(f"{API}costs/prices/", own_price(), format="json")
-    assert answer.status_code == 201, answer.content
-    assert (answer.json()["is_own"], answer.json()["unit_price"]) == (True, "0.004")
-    spend(owner, 100)
-    spend(stranger, 100)
-    assert get(owner, "costs/")["total"]["amount_micros"] == 400_000
-    assert get(stranger, "costs/")["total"]["amount_micros"] == 1_000_000
-    first = get(owner, "costs/prices/")["results"][0]
-    assert (first["is_own"], first["id"]) == (True, answer.json()["id"])
-    assert not any(row["is_own"] for row in get(stranger, "costs/prices/")["results"])
-
-
-def test_a_new_own_price_ends_the_one_before(owner: Person) -> None:
-    for amount in ("0.004", "0.003"):
-        body = own_price(unit_price=amount)
-        assert owner.client.post(f"{API}costs/prices/", body, format="json").status_code == 201
-    with scope.activate(owner.profile.pk):
-        old, new = PriceOverride.objects.order_by("id")
-    assert old.valid_to == new.valid_from
-    body = own_price(unit_price="0.003", valid_from=new.valid_from.isoformat())
-    answer = owner.client.post(f"{API}costs/prices/", body, format="json")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "already_there")
-
-
-@pytest.mark.parametrize(
-    ("more", "field"),
-    [
-        ({"unit_price": "-1"}, "unit_price"),
-        ({"unit_price": "cheap"}, "unit_price"),
-        ({"meter": "sparks"}, "meter"),
-        ({"model": ""}, "model"),
-        ({"provider": "metre"}, "provider"),
-        ({"unit_price": "1000"}, "unit_price"),
-        ({"currency": "usd"}, "currency"),
-        ({"currency": "XYZ"}, "currency"),
-        ({"source_date": "9999-12-31"}, "source_date"),
-        ({"valid_from": "0001-01-01T00:00:00Z"}, "valid_from"),
-        ({"per_quantity": 0}, "per_quantity"),
-        ({"valid_to": "2020-01-01T00:00:00Z"}, "valid_to"),
-        ({"source": ""}, "source"),
-        ({"origin": "seeded"}, "origin"),
-    ],
-)
-def test_an_own_price_that_makes_no_sense(owner: Person, more: dict[str, Any], field: str) -> None:
-    answer = owner.client.post(f"{API}costs/prices/", own_price(**more), format="json")
-    assert answer.status_code == 400, answer.content
-    assert field in answer.json()["error"]["fields"]
-
-
-def test_an_own_price_does_not_rewrite_the_past(owner: Person) -> None:
-    assert owner.client.post(f"{API}costs/prices/", own_price(), format="json").status_code == 201
-    body = own_price(unit_price="9", valid_from="2026-01-01T00:00:00Z")
-    answer = owner.client.post(f"{API}costs/prices/", body, format="json")
-    assert answer.status_code == 400
-    assert "begins now, or later" in str(answer.json()["error"]["fields"]["valid_from"])
-
-
-def test_an_own_price_ends_by_hand_and_leaves_what_is_planned(owner: Person, stranger: Person) -> None:
-    url, soon = f"{API}costs/prices/", timezone.now() + timedelta(days=3)
-    planned = owner.client.post(url, own_price(valid_from=soon.isoformat()), format="json").json()
-    now = owner.client.post(url, own_price(unit_price="0.003"), format="json").json()
-    assert datetime.fromisoformat(now["valid_to"]) == soon
-    assert [row["id"] for row in get(owner, "costs/prices/")["results"][:2]] == [planned["id"], now["id"]]
-    assert stranger.client.delete(f"{url}{now['id']}/").status_code == 404
-    for entered in (planned, now):
-        assert owner.client.delete(f"{url}{entered['id']}/").status_code == 204
-        assert owner.client.delete(f"{url}{entered['id']}/").status_code == 404
-    assert not any(row["is_own"] for row in get(owner, "costs/prices/")["results"])
-
-
-def test_there_are_only_so_many_own_prices(owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("costs.settings_services.MOST_OWN_PRICES", 1)
-    assert owner.client.post(f"{API}costs/prices/", own_price(), format="json").status_code == 201
-    answer = owner.client.post(f"{API}costs/prices/", own_price(model="m2"), format="json")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "too_many_prices")
-
-
-def test_a_brand_s_own_price_moves_no_budget_of_the_server(owner: Person, spend: Spend) -> None:
-    ServerBudget.objects.create(period="day", cap_micros=1_000_000)
-    answer = owner.client.post(f"{API}costs/prices/", own_price(unit_price="0"), format="json")
-    assert answer.status_code == 201
-    spend(owner, 60)
-    with pytest.raises(BudgetExceeded, match="server's budget"):
-        spend(owner, 60)
-    assert get(owner, "costs/")["total"]["amount_micros"] == 0
-
-
-def test_a_table_that_was_cut_says_so(owner: Person, spend: Spend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_export, "_AT_ONCE", 2)
-    monkeypatch.setattr(csv_export, "MOST_ENTRIES", 2)
-    for _ in range(3):
-        spend(owner, 1)
-    lines = table(owner).getvalue().decode().splitlines()
-    assert (len(lines), "Narrow it down" in lines[-1]) == (4, True)
 
 
 # --- usage ---------------------------------------------------------------------------------------------
