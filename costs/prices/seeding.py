@@ -23,29 +23,28 @@ def seed(*, using: str, apps: Any = global_apps, **_: Any) -> None:
         return
     with transaction.atomic(using=using):
         book = list(rules.all())
-        for price in read(SEED.read_text()):
-            row = _take(price, book)
-            if row is not None:
-                values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
-                book.append(rules.create(**{**values, "origin": _SEEDED}))
+        taken = [price for price in read(SEED.read_text()) if _take(price, book)]
+        columns = [field.attname for field in rules.model._meta.concrete_fields if field.attname != "origin"]
+        rows = [{name: getattr(price, name) for name in columns} for price in taken]
+        rules.bulk_create(rules.model(**row, origin=_SEEDED) for row in rows)
 
 
-def _take(price: Any, book: list[Any]) -> Any:
-    """The price as it enters the book, after what it follows was ended; None when it is no news, or over already. What
-    was in force until now stays."""
+def _take(price: Any, book: list[Any]) -> bool:
+    """Whether the price enters the book; what it follows is ended, and it begins then: what was in force until now
+    stays. Prices of one table never hold at once, so `book` need not know of those that were taken before."""
     same = [rule for rule in book if key_of(rule) == key_of(price)]
     if not _is_news(price, same, book):
-        return None
+        return False
     now = timezone.now()
     overlapping = [rule for rule in same if rule.valid_to is None or rule.valid_to > price.valid_from]
     for rule in overlapping:
         price.valid_from = max(price.valid_from, min(rule.valid_to or now, now))
     if price.valid_to is not None and price.valid_to <= price.valid_from:
-        return None
+        return False
     for rule in overlapping:
         if rule.valid_to is None or rule.valid_to > price.valid_from:
             end(rule, price.valid_from)
-    return price
+    return True
 
 
 def _is_news(price: Any, same: list[Any], book: list[Any]) -> bool:

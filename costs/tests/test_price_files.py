@@ -122,7 +122,7 @@ def test_a_seed_that_was_interrupted_is_finished_by_the_next(monkeypatch: pytest
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("django.db.models.query.QuerySet.create", dies)
+        patched.setattr("django.db.models.query.QuerySet.bulk_create", dies)
         with pytest.raises(KeyboardInterrupt):
             seed_with(row(valid_from="2026-06-01"), patched)
     old.refresh_from_db()

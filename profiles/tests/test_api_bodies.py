@@ -69,13 +69,13 @@ def test_a_hostile_body_is_a_quick_400_that_asks_the_database_nothing(owner: Per
     owner.client.get(TOYS)  # last_used_at and caches are warm
     with CaptureQueriesContext(connection) as asked_by_a_good_one:
         send(owner, b'{"kee": 1}')
-    started = time.perf_counter()
+    started = time.thread_time()
     with CaptureQueriesContext(connection) as asked:
         answer = send(owner, HOSTILE[name])
-    seconds = time.perf_counter() - started
+    seconds = time.thread_time() - started
     assert_refused(answer)
     assert len(asked) == len(asked_by_a_good_one)  # who is calling; nothing about the body
-    assert seconds < 0.3, f"{seconds:.3f} s"
+    assert seconds < 0.3, f"{seconds:.3f} s of processor time"
 
 
 def test_32_levels_and_500_entries_are_fine(owner: Person) -> None:

@@ -77,11 +77,11 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_before_anything_decodes_it(tmp_path: Path, name: str) -> None:
     content, code = REFUSED[name]
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(Invalid) as caught:
         judge(written(tmp_path, content))
     assert (caught.value.code, list(caught.value.fields or {})) == (code, ["image"])
-    assert time.monotonic() - began < 0.2
+    assert time.thread_time() - began < 0.2
 
 
 def test_too_many_bytes(tmp_path: Path) -> None:
