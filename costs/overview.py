@@ -13,7 +13,6 @@ log = logging.getLogger(__name__)
 
 _MONTHS = 12
 _MOST_BRANDS = 1_000
-_UNIT_DAYS = 30
 
 
 @dataclass(frozen=True)

@@ -232,12 +232,6 @@ def calls_of(profile: Profile) -> "QuerySet[UsageAttempt]":
     return rows
 
 
-def entries_of(profile: Profile) -> "QuerySet[LedgerEntry]":
-    """The profile's ledger."""
-    rows: QuerySet[LedgerEntry] = LedgerEntry.objects.for_profile(profile)
-    return rows
-
-
 def prices_for(profile: Profile, at: datetime) -> list[Price]:
     """The prices that hold for the profile at a moment or are planned then, its own first."""
     return [*own_prices(profile, at), *_not_over(PriceRule.objects.all(), at)]
