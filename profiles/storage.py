@@ -3,11 +3,13 @@
 import fcntl
 import hashlib
 import os
+import random
 import shutil
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 from django.conf import settings
@@ -150,13 +152,25 @@ def local_copy(key: str, *, owner: UUID, sha256: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_SH)  # held while in use: others may read too, and none throws it out
             if path.exists():
                 break
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not path.exists():
+            if not _is_alone(lock):
+                time.sleep(random.uniform(0.01, 0.05))  # of several that found it missing, one is alone soon
+            elif not path.exists():
                 _make_room(settings.SOURCE_CACHE_BYTES)
                 _download(storage, key, path, sha256)
             # going over to the shared lock lets go of this one for a moment: so look again
         os.utime(path)
         yield path
+
+
+def _is_alone(lock: IO[str]) -> bool:
+    """Takes the lock for itself if nobody else holds it. Whoever waited for that would wait for those who use the copy
+    that is there by then."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        return False
+    return True
 
 
 def _download(storage: Any, key: str, path: Path, sha256: str) -> None:

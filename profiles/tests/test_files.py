@@ -153,15 +153,18 @@ def bucket(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) 
 
 
 def test_many_use_one_copy_at_the_same_time(bucket: Bucket) -> None:
-    together, owner = threading.Barrier(3), uuid4()
+    owner = uuid4()
+    for number in range(20):  # who waits for the download must not wait for those who use it: seen once in many times
+        together, key = threading.Barrier(3), f"profiles/a/film-{number}.mp4"
 
-    def use(_: int) -> bytes:
-        with storage.local_copy("profiles/a/film.mp4", owner=owner, sha256="") as path:
-            together.wait(10)  # all three are inside
-            return path.read_bytes()
+        def use(_: int, together: threading.Barrier = together, key: str = key) -> bytes:
+            with storage.local_copy(key, owner=owner, sha256="") as path:
+                together.wait(10)  # all three are inside
+                return path.read_bytes()
 
-    assert race(use, 3) == [b"0123456789"] * 3
-    assert bucket.downloads == ["profiles/a/film.mp4"]
+        assert race(use, 3) == [b"0123456789"] * 3
+        assert bucket.downloads.pop() == key
+        assert bucket.downloads == []
 
 
 def test_the_copies_used_longest_ago_make_room_but_none_in_use(bucket: Bucket, settings: Settings) -> None:
