@@ -1,6 +1,6 @@
 """Reads with thought in them."""
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django_filters import rest_framework as filters
 
 from jobs.models import ACTIVE, Job, JobEvent, Status
@@ -21,6 +21,11 @@ def jobs_of(profile: Profile) -> GuardedQuerySet:
 def with_history(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
     """`jobs` with their events, oldest first."""
     return jobs.prefetch_related(Prefetch("events", JobEvent.objects.order_by("at", "id")))
+
+
+def has_active_job() -> Exists:
+    """The condition on rows of any tenant table: a job about the row waits or runs."""
+    return Exists(Job.objects.filter(profile_id=OuterRef("profile_id"), subject=OuterRef("pk"), status__in=ACTIVE))
 
 
 class JobFilter(filters.FilterSet):

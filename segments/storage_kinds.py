@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
+from django.db.models import Case, CharField, Q, Value, When
 
 from costs.storage.kinds import MadeAgain, StorageKind, register_storage_kind
-from jobs.models import ACTIVE, Job
+from jobs.selectors import has_active_job
 from profiles.errors import NotFound
 from profiles.models import Profile, StoredFile
 from profiles.tenancy import GuardedQuerySet
@@ -56,15 +56,9 @@ def _stays(in_work: Any, no_source: Q) -> Case:
     )
 
 
-def _in_work() -> Exists:
-    """Some job about the row waits or runs."""
-    jobs = Job.objects.filter(profile_id=OuterRef("profile_id"), subject=OuterRef("pk"), status__in=ACTIVE)
-    return Exists(jobs)
-
-
 def _with_proxy(profile: Profile) -> GuardedQuerySet:
     rows = SourceVideo.objects.for_profile(profile).filter(trashed_at=None, proxy__isnull=False)
-    in_work = Q(_in_work()) | ~Q(state=SourceVideo.State.READY)
+    in_work = Q(has_active_job()) | ~Q(state=SourceVideo.State.READY)
     no_source = Q(original=None) | ~Q(original__state=_STORED)
     return rows.defer("frame_index", "media", "search_text").annotate(stays=_stays(in_work, no_source))
 
@@ -72,7 +66,7 @@ def _with_proxy(profile: Profile) -> GuardedQuerySet:
 def _extracted(profile: Profile) -> GuardedQuerySet:
     rows = Segment.objects.for_profile(profile).filter(trashed_at=None, extracted__isnull=False)
     no_source = Q(source__original=None) | ~Q(source__original__state=_STORED) | Q(source__trashed_at__isnull=False)
-    return rows.annotate(stays=_stays(_in_work(), no_source))
+    return rows.annotate(stays=_stays(has_active_job(), no_source))
 
 
 def _lock_source(profile: Profile, source_id: UUID) -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from costs.storage.figures import Amount, amount, amounts, going, may_go, staying
 from costs.storage.kinds import LABELS, TRASH, MadeAgain, StorageKind, freeable_kinds, in_trash, storage_kinds
-from costs.storage.quota import stored_files
+from costs.storage.quota import stored_files, total_of
 from profiles import trash
 from profiles.api.errors import CHECK_FIELDS
 from profiles.errors import Conflict, Invalid, NotFound
@@ -79,7 +79,7 @@ def free_up(
     wanted = _named(kinds)
     before = None if older_than_days is None else timezone.now() - timedelta(days=older_than_days)
     clock = _Clock(seconds)
-    total = sum(one.bytes for one in amounts(profile).values())
+    total = total_of(stored_files(profile))
     results = []
     for kind in wanted:
         if kind is None:
@@ -87,7 +87,7 @@ def free_up(
         else:
             results.append(_kind(kind, profile, before, dry_run, clock))
     freed = sum(one.goes.bytes for one in results)
-    after = total - freed if dry_run else sum(one.bytes for one in amounts(profile).values())
+    after = total - freed if dry_run else total_of(stored_files(profile))
     return Result(dry_run, not clock.ran_out, total, after, results)
 
 

@@ -14,7 +14,8 @@ from editai.clips.services import lock_clip
 from editai.clips.users import Needs, needs_of
 from editai.projects.models import ProjectSegment
 from editai.projects.services import lock_project
-from jobs.models import ACTIVE, Job
+from jobs.models import ACTIVE
+from jobs.selectors import has_active_job
 from profiles.errors import NotFound
 from profiles.models import Profile, StoredFile
 from profiles.tenancy import GuardedQuerySet
@@ -52,7 +53,7 @@ def _stays(profile: Profile) -> Case:
     reasons: dict[str, Any] = {
         "selected": Q(is_selected=True),
         NEEDED: _needed(needs_of(profile)),
-        "in_work": ~Q(state=Clip.State.READY) | Q(job__status__in=ACTIVE) | Q(_jobs_about_it()),
+        "in_work": ~Q(state=Clip.State.READY) | Q(job__status__in=ACTIVE) | Q(has_active_job()),
         "out_of_date": Q(is_stale=True) | Q(rendered_hash=""),
         "not_renderable": Q(project__trashed_at__isnull=False)
         | ~Q(Exists(_entries()))
@@ -67,10 +68,6 @@ def _needed(needs: Needs) -> Q:
     for clip_ids in needs:
         condition |= Q(pk__in=clip_ids)
     return condition
-
-
-def _jobs_about_it() -> Exists:
-    return Exists(Job.objects.filter(profile_id=OuterRef("profile_id"), subject=OuterRef("pk"), status__in=ACTIVE))
 
 
 def _entries() -> Any:
