@@ -10,10 +10,11 @@ from rest_framework import serializers
 from costs.models import Budget, LedgerEntry, Length, Meter, Price, PriceOverride, UsageAttempt
 from costs.models.budgets import MOST
 from costs.money import CURRENCY, MOST_MICROS, day_of
+from costs.prices.tables import COLUMNS
 from costs.providers import known_providers
 from costs.selectors import BY_JOB, DEFAULT_DAYS, GROUPINGS, MOST_DAYS, Range
 from profiles.api.filters import did_you_mean
-from profiles.api.serializers import StrictModelSerializer, StrictSerializer
+from profiles.api.serializers import OnePageSerializer, StrictModelSerializer, StrictSerializer
 
 MAX_QUANTITY = 10**9
 _MICROS = "Millionths of the book currency."
@@ -191,11 +192,9 @@ class BudgetRowSerializer(_BudgetKeySerializer, StandingSerializer):
     """A budget, and how it stands now."""
 
 
-class BudgetListSerializer(serializers.Serializer[Any]):
+class BudgetListSerializer(OnePageSerializer):
     """All budgets of a profile in one page."""
 
-    next = serializers.CharField(allow_null=True)
-    previous = serializers.CharField(allow_null=True)
     results = BudgetRowSerializer(many=True)
 
 
@@ -274,12 +273,6 @@ class UsedSerializer(serializers.Serializer[Any]):
     balances = ProviderBalanceSerializer(many=True)
 
 
-_PRICE = (
-    *("provider", "model", "match", "meter", "unit_price", "per_quantity", "currency", "tier_min", "service_tier"),
-    *("valid_from", "valid_to", "source", "source_date", "certainty", "note"),
-)
-
-
 class PriceSerializer(serializers.ModelSerializer[Any]):
     """A price that holds now, or is planned (`valid_from`). `is_own`: the profile's own, which counts before a common
     one."""
@@ -293,7 +286,7 @@ class PriceSerializer(serializers.ModelSerializer[Any]):
 
     class Meta:
         model = PriceOverride
-        fields = ("id", "is_own", *_PRICE)
+        fields = ("id", "is_own", *COLUMNS)
         read_only_fields = fields
 
     @extend_schema_field(serializers.BooleanField())
@@ -301,11 +294,9 @@ class PriceSerializer(serializers.ModelSerializer[Any]):
         return isinstance(price, PriceOverride)
 
 
-class PriceListSerializer(serializers.Serializer[Any]):
+class PriceListSerializer(OnePageSerializer):
     """All prices that hold now or are planned, in one page."""
 
-    next = serializers.CharField(allow_null=True)
-    previous = serializers.CharField(allow_null=True)
     results = PriceSerializer(many=True)
 
 
@@ -324,7 +315,7 @@ class OwnPriceSerializer(StrictModelSerializer):
 
     class Meta:
         model = PriceOverride
-        fields = _PRICE
+        fields = COLUMNS
         validators: list[Any] = []
 
     def validate_provider(self, value: str) -> str:

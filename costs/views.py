@@ -1,6 +1,5 @@
 """Money over HTTP: what was spent and used, the ledger, calls, budgets, prices."""
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from django.db.models import QuerySet
@@ -8,7 +7,7 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,7 +31,7 @@ from costs.serializers import (
     ReconcileSerializer,
     UsedSerializer,
 )
-from profiles.api.serializers import StrictSerializer
+from profiles.api.serializers import StrictSerializer, one_page
 from profiles.api.viewsets import ListMixin, ProfileViewSet, RetrieveMixin
 from profiles.models import Ceiling, Role
 
@@ -46,11 +45,6 @@ def _query(request: Request, serializer_class: type[S]) -> S:
     serializer = serializer_class(data=known)
     serializer.is_valid(raise_exception=True)
     return serializer
-
-
-def _one_page(serializer_class: type[serializers.Serializer[Any]], results: Sequence[Any]) -> Response:
-    """A list that is always whole, in the shape of all lists."""
-    return Response(serializer_class({"next": None, "previous": None, "results": results}).data)
 
 
 class _WholeViewSet(ProfileViewSet):
@@ -168,7 +162,7 @@ class BudgetsViewSet(_WholeViewSet):
         return self._all()
 
     def _all(self) -> Response:
-        return _one_page(BudgetListSerializer, selectors.budgets(self.profile))
+        return one_page(BudgetListSerializer, selectors.budgets(self.profile))
 
 
 class PricesViewSet(_WholeViewSet):
@@ -181,7 +175,7 @@ class PricesViewSet(_WholeViewSet):
     @extend_schema(responses=PriceListSerializer)
     def retrieve(self, request: Request) -> Response:
         """The prices that hold now or are planned, the profile's own first."""
-        return _one_page(PriceListSerializer, selectors.prices_for(self.profile, timezone.now()))
+        return one_page(PriceListSerializer, selectors.prices_for(self.profile, timezone.now()))
 
     @extend_schema(request=OwnPriceSerializer, responses={201: PriceSerializer})
     def create(self, request: Request) -> Response:

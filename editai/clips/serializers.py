@@ -12,7 +12,7 @@ from editai.clips.selectors import media_facts
 from editai.clips.states import shown_state
 from editai.projects.models import MAX_SECONDS
 from jobs.serializers import JobErrorSerializer
-from profiles.api.serializers import StrictModelSerializer, StrictSerializer
+from profiles.api.serializers import OnePageSerializer, StrictModelSerializer, StrictSerializer
 from profiles.links import media_link
 
 STREAM = "clip-stream"
@@ -223,9 +223,7 @@ class ExportPresetSerializer(serializers.ModelSerializer[ExportPreset]):
         read_only_fields = fields
 
 
-class PresetListSerializer(serializers.Serializer[Any]):
+class PresetListSerializer(OnePageSerializer):
     """All presets: there are a handful, so there is one page."""
 
-    next = serializers.CharField(allow_null=True)
-    previous = serializers.CharField(allow_null=True)
     results = ExportPresetSerializer(many=True)

@@ -33,6 +33,7 @@ from jobs.selectors import jobs_of
 from jobs.serializers import JobSerializer
 from profiles.api.errors import CHECK_FIELDS
 from profiles.api.media import media_action, serve_file
+from profiles.api.serializers import one_page
 from profiles.api.viewsets import DestroyMixin, ListMixin, PatchMixin, ProfileViewSet
 from profiles.errors import Invalid, NotFound
 from profiles.links import check_version
@@ -199,5 +200,4 @@ class PresetView(GenericAPIView[ExportPreset]):
     @extend_schema(responses=PresetListSerializer)
     def get(self, request: Request) -> Response:
         """The export presets with the networks' limits."""
-        page = {"next": None, "previous": None, "results": self.get_queryset()}
-        return Response(PresetListSerializer(page).data)
+        return one_page(PresetListSerializer, self.get_queryset())

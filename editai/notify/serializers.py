@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from editai.notify.models import Delivery, Notification, NotifyTarget
-from profiles.api.serializers import StrictModelSerializer, StrictSerializer
+from profiles.api.serializers import OnePageSerializer, StrictModelSerializer, StrictSerializer
 
 _EVENTS = "Names from notify/events/; null: those that are on by default."
 
@@ -85,11 +85,9 @@ class EventSerializer(serializers.Serializer[Any]):
     owners_only = serializers.BooleanField()
 
 
-class EventListSerializer(serializers.Serializer[Any]):
+class EventListSerializer(OnePageSerializer):
     """All of them: there are a handful, so there is one page."""
 
-    next = serializers.CharField(allow_null=True)
-    previous = serializers.CharField(allow_null=True)
     results = EventSerializer(many=True)
 
 

@@ -23,6 +23,7 @@ from editai.notify.serializers import (
     TargetSerializer,
     TestResultSerializer,
 )
+from profiles.api.serializers import one_page
 from profiles.api.viewsets import DestroyMixin, ListMixin, PatchMixin, ProfileViewSet, RetrieveMixin
 from profiles.models import Role
 from profiles.requests import MemberRequest
@@ -87,8 +88,7 @@ class NotifyEventsView(APIView):
     @extend_schema(responses=EventListSerializer)
     def get(self, request: MemberRequest) -> Response:
         """The events that a target may ask for."""
-        page = {"next": None, "previous": None, "results": events()}
-        return Response(EventListSerializer(page).data)
+        return one_page(EventListSerializer, events())
 
 
 class NotificationViewSet(ListMixin, ProfileViewSet):

@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.fields import empty
+from rest_framework.response import Response
 from rest_framework.utils import html
 
 from profiles.api.filters import did_you_mean
@@ -210,6 +211,18 @@ class TenantIdsField(serializers.ListField):
 
 class StrictSerializer(_Strict, serializers.Serializer[Any]):
     """The base of every serializer that is no model's."""
+
+
+class OnePageSerializer(serializers.Serializer[Any]):
+    """The base of a list that is always whole, in the shape of all lists; a subclass brings `results`."""
+
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+
+
+def one_page(serializer_class: type[OnePageSerializer], results: Iterable[Any], **more: Any) -> Response:
+    """All `results` as the answer, and what else the serializer has beside them."""
+    return Response(serializer_class({"next": None, "previous": None, **more, "results": results}).data)
 
 
 class StrictModelSerializer(_Strict, serializers.ModelSerializer[Any]):

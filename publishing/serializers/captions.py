@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from editai.clips.models import Clip
-from profiles.api.serializers import StrictModelSerializer, StrictSerializer, TenantRelatedField
+from profiles.api.serializers import OnePageSerializer, StrictModelSerializer, StrictSerializer, TenantRelatedField
 from publishing.models import CaptionSet, HashtagSet
 from publishing.serializers.fields import MAX_NETWORKS, AwareDateTimeField, ByNetworkField, NetworkField, text_field
 
@@ -127,9 +127,7 @@ class LastUsedSerializer(serializers.Serializer[Any]):
     used_at = serializers.DateTimeField()
 
 
-class LastUsedListSerializer(serializers.Serializer[Any]):
+class LastUsedListSerializer(OnePageSerializer):
     """One entry for each network, in one page."""
 
-    next = serializers.CharField(allow_null=True)
-    previous = serializers.CharField(allow_null=True)
     results = LastUsedSerializer(many=True)

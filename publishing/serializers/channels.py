@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from profiles.api.serializers import StrictModelSerializer, StrictSerializer
+from profiles.api.serializers import OnePageSerializer, StrictModelSerializer, StrictSerializer
 from publishing.models import Integration, Slot
 from publishing.planning.slots import MAX_SLOTS
 from publishing.serializers.publications import PublicationSerializer
@@ -50,11 +50,9 @@ class IntegrationSerializer(StrictModelSerializer):
         return sum(row.external_id.encode()) % _HUES * (360 // _HUES)
 
 
-class IntegrationListSerializer(serializers.Serializer[Any]):
+class IntegrationListSerializer(OnePageSerializer):
     """All channels in one page. `refreshed_at`: when Postiz last listed them; `problem`: why it did not just now."""
 
-    next = serializers.CharField(allow_null=True)
-    previous = serializers.CharField(allow_null=True)
     refreshed_at = serializers.DateTimeField(allow_null=True)
     problem = serializers.DictField(allow_null=True, help_text="{code, message, next_step}")
     results = IntegrationSerializer(many=True)

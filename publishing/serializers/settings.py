@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from profiles.api.serializers import StrictModelSerializer, StrictSerializer
+from profiles.api.serializers import OnePageSerializer, StrictModelSerializer, StrictSerializer
 from publishing.models import NetworkRule, PublishingSettings
 from publishing.serializers.fields import ByNetworkField
 
@@ -118,9 +118,7 @@ class NetworkSerializer(serializers.Serializer[Any]):
     rules = NetworkRuleSerializer(many=True)
 
 
-class NetworkListSerializer(serializers.Serializer[Any]):
+class NetworkListSerializer(OnePageSerializer):
     """All networks in one page."""
 
-    next = serializers.CharField(allow_null=True)
-    previous = serializers.CharField(allow_null=True)
     results = NetworkSerializer(many=True)

@@ -9,6 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from profiles.api.serializers import one_page
 from profiles.api.viewsets import CreateMixin, DestroyMixin, ListMixin, PatchMixin, ProfileViewSet, RetrieveMixin
 from publishing.models import CaptionSet, HashtagSet
 from publishing.planning import previews, text_sets
@@ -109,4 +110,4 @@ class CaptionSetViewSet(ListMixin, RetrieveMixin, CreateMixin, PatchMixin, Destr
         refuse_unknown(request)
         found = text_sets.last_used(self.profile)
         results = [{"network": network, **words} for network, words in sorted(found.items())]
-        return Response(LastUsedListSerializer({"next": None, "previous": None, "results": results}).data)
+        return one_page(LastUsedListSerializer, results)

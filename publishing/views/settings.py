@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from profiles.api import counters
+from profiles.api.serializers import one_page
 from profiles.errors import Forbidden, TooMany
 from profiles.models import Role
 from publishing.channels import integrations, poke, status
@@ -69,20 +70,17 @@ class OverviewViewSet(PublishingViewSet):
         else:
             status.ask_gently(self.profile)
         account = self._account()
-        answer = {
-            "next": None,
-            "previous": None,
-            "refreshed_at": account.integrations_at if account else None,
-            "problem": account.problem if account else None,
-            "results": integrations.listed(self.profile).order_by("identifier", "name", "id"),
-        }
-        return Response(IntegrationListSerializer(answer).data)
+        return one_page(
+            IntegrationListSerializer,
+            integrations.listed(self.profile).order_by("identifier", "name", "id"),
+            refreshed_at=account.integrations_at if account else None,
+            problem=account.problem if account else None,
+        )
 
     @extend_schema(responses=NetworkListSerializer)
     def networks(self, request: Request) -> Response:
         """What each network wants to know and allows, with the source, date and certainty of every rule."""
-        page = {"next": None, "previous": None, "results": networks()}
-        return Response(NetworkListSerializer(page).data)
+        return one_page(NetworkListSerializer, networks())
 
 
 class PublishingSettingsViewSet(PublishingViewSet):
